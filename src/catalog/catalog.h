@@ -1,0 +1,210 @@
+/* The catalog: what is sold and to whom, as people wrote it in YAML, checked and compiled for the engine. Read-only
+ * once loaded; every pointer and slice lives as long as the catalog. docs/catalog.md is the user's manual of the
+ * format. */
+#ifndef METERHOUSE_CATALOG_CATALOG_H
+#define METERHOUSE_CATALOG_CATALOG_H
+#include "base/time.h"
+#include "money/money.h"
+
+#define CATALOG_DIMENSIONS_MAX 16
+#define CATALOG_TIERS_MAX 64
+
+struct place {
+  const char *file;
+  int line;
+}; /* where in the YAML it stands */
+
+enum aggregation { AGG_SUM, AGG_COUNT, AGG_MAX, AGG_MIN, AGG_LATEST, AGG_UNIQUE, AGG_INTEGRAL };
+
+struct filter {
+  slice field;
+  const slice *values;
+  size_t count;
+}; /* event field is one of the values */
+
+/* What is counted. For AGG_INTEGRAL the raw quantity is value x seconds and `base_per_unit` says how many of those make
+ * one `unit` (over: hour gives 3600, month 730 h = 2628000); for all others it is 1. Prices, tiers and allowances are
+ * written per `unit`; the engine works on raw quantities and multiplies what it compares by base_per_unit. */
+struct meter {
+  slice name, event_type, value_field, unit, product;
+  slice series_field; /* INTEGRAL: the event field that says which level changes (a lease, a volume) */
+  enum aggregation aggregation;
+  quantity base_per_unit;
+  const slice *dimensions;
+  size_t dimension_count;
+  const struct filter *filters;
+  size_t filter_count;
+  uint32_t index; /* in catalog->meters */
+  struct place place;
+};
+
+enum price_model { PRICE_PER_UNIT, PRICE_GRADUATED, PRICE_VOLUME, PRICE_PACKAGE, PRICE_STAIRSTEP, PRICE_FLAT };
+const char *price_model_name(enum price_model model);
+
+struct match {
+  uint32_t dimension;
+  const slice *values;
+  size_t count;
+}; /* index into meter->dimensions; any of the values */
+struct tier {
+  bool last;
+  quantity up_to;
+  amount each;
+  amount flat;
+}; /* up_to in units, inclusive; `flat` once on entering */
+struct multiplier {
+  const struct match *matches;
+  size_t match_count;
+  rate by;
+};
+
+struct price_rule {
+  slice name, product;
+  const struct meter *meter;
+  const struct match *matches;
+  size_t match_count;
+  enum price_model model;
+  quantity per;             /* units one `each` buys: 1000000 for a price per million; size of a package */
+  const struct tier *tiers; /* PER_UNIT, PACKAGE and FLAT have one, marked last */
+  size_t tier_count;
+  bool has_minimum, has_maximum;
+  amount minimum, maximum;              /* of the charge of a full billing month, prorated by the second otherwise */
+  const struct multiplier *multipliers; /* all that match apply, multiplied */
+  size_t multiplier_count;
+  uint32_t index; /* in its plan version */
+  struct place place;
+};
+
+enum fee_every { FEE_ONCE, FEE_MONTH, FEE_HOUR };
+struct fee {
+  slice name, product;
+  amount each;
+  quantity count;       /* default 1: 64 reserved GPUs */
+  enum fee_every every; /* ONCE falls on the contract's start; MONTH is prorated by the second */
+  struct place place;
+};
+/* Included units of usage per month, used up before any price sees them, in order of the list. */
+struct allowance {
+  slice name;
+  const struct meter *meter;
+  const struct match *matches;
+  size_t match_count;
+  quantity included; /* in units */
+  uint32_t index;
+  struct place place;
+};
+
+struct plan {
+  slice name, title;
+  instant valid_from; /* a plan of the same name and a later valid_from takes over at that second */
+  const struct currency *currency;
+  const struct price_rule *prices;
+  size_t price_count;
+  const struct fee *fees;
+  size_t fee_count;
+  const struct allowance *allowances;
+  size_t allowance_count;
+  bool has_minimum;
+  amount minimum; /* minimum spend a month before tax, trued up */
+  struct place place;
+};
+
+struct tax {
+  slice name, label, category;
+  rate rate;
+  slice note;
+  struct place place;
+}; /* category: EN 16931 S Z E AE G O */
+
+struct contract {
+  slice plan_name;
+  instant from, to;       /* to = INSTANT_MAX when open */
+  const struct plan *own; /* overrides: a plan of this contract alone, whose prices match first and whose fees,
+                             allowances and minimum add to (minimum: replace) the plan's; NULL when there are none */
+  struct place place;
+};
+struct party {
+  slice name, email, tax_id, country, registration;
+  const slice *address;
+  size_t address_count;
+};
+struct customer {
+  slice id, group; /* group: segment for reports; may be empty */
+  struct party party;
+  const struct currency *currency;
+  const char *time_zone;
+  const struct tax *tax; /* NULL: no tax */
+  int payment_days;
+  slice reference;                  /* purchase order, shown on the invoice */
+  const struct contract *contracts; /* by start, not overlapping */
+  size_t contract_count;
+  uint32_t index;
+  struct place place;
+};
+
+/* Costs are per GPU (or unit of the pool) unless the name says otherwise; absent ones are zero. */
+struct pool_cost {
+  amount capex;
+  rate residual;
+  int life_months;
+  amount opex_year;
+  amount colocation_kw_month;
+  amount energy_kwh;
+  rate load;
+  rate pue;
+  quantity power_kw;
+  amount other_month_total;
+  bool known;
+};
+struct pool {
+  slice name, kind, site;
+  quantity count;
+  const struct meter *meter; /* whose usage fills it */
+  const struct match *matches;
+  size_t match_count;
+  instant from; /* in service since */
+  struct pool_cost cost;
+  struct place place;
+};
+struct seller {
+  struct party party;
+  slice logo_path, invoice_prefix, bank, footer;
+};
+
+struct catalog {
+  struct seller seller;
+  const struct currency *currency; /* default of plans and customers */
+  const char *time_zone;
+  const struct meter *meters;
+  size_t meter_count;
+  const struct plan *plans;
+  size_t plan_count; /* by name, then valid_from */
+  const struct customer *customers;
+  size_t customer_count; /* by id */
+  const struct pool *pools;
+  size_t pool_count;
+  const struct tax *taxes;
+  size_t tax_count;
+  slice digest_hex; /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+};
+
+/* Loads every *.yaml and *.yml of a folder (or one file), in name order, as one catalog. All errors found are in `err`,
+ * joined by newlines, at most 10, each "FILE:LINE: path: what is wrong, what was expected". */
+MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error *err);
+/* The same from texts in memory (tests, fuzzing). */
+struct catalog_text {
+  const char *name;
+  slice text;
+};
+MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
+void catalog_free(struct catalog *catalog);
+
+const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
+const struct meter *catalog_meter(const struct catalog *c, slice name);
+/* The version of a plan in force at `t`; NULL when none is yet. */
+const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant t);
+/* Meters fed by an event type: calls back each; there may be several. Returns their number. */
+size_t catalog_meters_of_type(const struct catalog *c, slice event_type, const struct meter **out, size_t max);
+/* Do the dimension values (parallel to meter->dimensions, empty = absent) satisfy all matches? */
+bool match_all(const struct match *matches, size_t count, const slice *dimensions);
+#endif

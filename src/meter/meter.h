@@ -1,0 +1,126 @@
+/* The meter: events in, each identity decided for ever, kept in a journal of blocks, summed to usage by the hour.
+ * docs/metering.md describes identity, the journal and the meters. */
+#ifndef METERHOUSE_METER_METER_H
+#define METERHOUSE_METER_METER_H
+#include "catalog/catalog.h"
+#include "store/store.h"
+
+/* ---- events (CloudEvents 1.0.2) ---- */
+#define EVENT_BYTES_MAX (256u << 10)
+#define EVENT_FIELDS_MAX 64
+#define EVENT_ATTRIBUTE_BYTES_MAX 256 /* id, source, type, subject, field names */
+#define EVENT_VALUE_BYTES_MAX 1024
+#define EVENT_BATCH_MAX 10000
+#define EVENT_BODY_BYTES_MAX (16u << 20)
+
+struct event_field {
+  slice name, value;
+  bool number;
+}; /* data, flattened with dots; sorted by name */
+struct event {
+  slice id, source, type, subject; /* subject = customer id */
+  instant time;
+  const struct event_field *fields;
+  size_t field_count;
+};
+enum verdict { EVENT_ACCEPTED, EVENT_DUPLICATE, EVENT_CONFLICT, EVENT_INVALID };
+const char *verdict_name(enum verdict v);
+
+struct json;
+/* One structured CloudEvent. ERR_INVALID names the attribute and what was expected. `now` stands in for a missing time.
+ */
+MUST_USE bool event_from_json(struct arena *arena, const struct json *json, instant now, struct event *out,
+                              struct error *err);
+MUST_USE bool event_from_text(struct arena *arena, slice json_text, instant now, struct event *out, struct error *err);
+/* Against the catalog: every meter fed by the type finds its value (present, decimal, not negative) and its series. An
+ * event no meter wants is valid, and counted as unmetered in every usage report. */
+MUST_USE bool event_check(const struct event *e, const struct catalog *catalog, struct error *err);
+slice event_field_value(const struct event *e, slice name); /* empty when absent */
+/* Structured CloudEvents JSON, one line, canonical: parses back to the same event. */
+void event_to_json(const struct event *e, struct buf *out);
+uint64_t event_content_hash(const struct event *e); /* type, subject, time, fields: what conflict means */
+
+/* ---- files: NDJSON, JSON array of events, CSV with a map; each plain or .gz ---- */
+struct csv_map; /* which column is what; format in docs/import.md */
+MUST_USE bool csv_map_load(const char *path, struct csv_map **out, struct error *err);
+void csv_map_free(struct csv_map *map);
+/* Calls `take` with batches of up to EVENT_BATCH_MAX events (valid until it returns); `bad` with each refused line or
+ * record: the rest of the input is kept. Either returning false stops. A damaged file gives its good part, then false
+ * with err. */
+struct event_reader_hooks {
+  bool (*take)(void *context, const struct event *events, const uint64_t *lines, size_t count, struct error *err);
+  bool (*bad)(void *context, const char *file, uint64_t line, const struct error *why);
+  void *context;
+};
+MUST_USE bool events_read_file(const char *path, const struct csv_map *map, instant now,
+                               const struct event_reader_hooks *hooks, struct error *err);
+
+/* ---- identity: (source, id), for ever ---- */
+struct identity;
+struct identity *identity_new(const uint8_t key[16]); /* SipHash key of this book: ids can not be crafted to collide */
+void identity_free(struct identity *identity);
+/* ACCEPTED and remembered, DUPLICATE or CONFLICT. */
+enum verdict identity_decide(struct identity *identity, slice source, slice id, uint64_t content_hash);
+void identity_forget(struct identity *identity, slice source, slice id); /* undo of a decide whose commit failed */
+uint64_t identity_count(const struct identity *identity);
+
+/* ---- journal: one row a group commit, a compressed columnar block with checksum (docs/journal.md) ---- */
+struct journal;
+extern const struct db_migration journal_migrations[];
+extern const size_t journal_migration_count;
+/* Opens over a migrated store and loads the identities. */
+MUST_USE bool journal_open(struct db *db, struct journal **out, struct error *err);
+void journal_close(struct journal *journal);
+/* Decides every event (verdicts[i]), then writes the accepted ones as one block, inside the caller's transaction. When
+ * that transaction fails call journal_undo: identities taken since the last journal_done are given back. */
+MUST_USE bool journal_append(struct journal *journal, const struct event *events, size_t count, enum verdict *verdicts,
+                             struct error *err);
+void journal_done(struct journal *journal);
+void journal_undo(struct journal *journal);
+uint64_t journal_count(const struct journal *journal);    /* events kept */
+uint64_t journal_position(const struct journal *journal); /* number of the last block */
+/* All events of blocks 1..`position` (0: all) whose block touches times before `before`, block by block. Checksums are
+ * verified. */
+typedef bool (*event_each)(void *context, const struct event *e, struct error *err);
+MUST_USE bool journal_scan(struct db *db, uint64_t position, instant before, event_each each, void *context,
+                           struct error *err);
+/* Every block: checksum, decode, count, identities unique. Bad blocks are named through `bad`; the others are still
+ * read. */
+MUST_USE bool journal_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
+                            uint64_t *events, struct error *err);
+/* The block codec, for tests and fuzzing. encode: count >= 1. decode: ERR_CORRUPT on anything unexpected. */
+MUST_USE bool block_encode(const struct event *events, size_t count, struct buf *out, struct error *err);
+MUST_USE bool block_decode(struct arena *arena, slice bytes, struct event **events, size_t *count, struct error *err);
+
+/* ---- usage: what the meters say, by customer, meter, dimensions and hour (UTC), cut also where the caller asks ----
+ */
+struct usage_row {
+  const struct meter *meter;
+  slice customer;
+  const slice *dimensions; /* parallel to meter->dimensions; empty = absent */
+  instant from, to;        /* one hour or, at a cut, less */
+  quantity value;          /* raw (INTEGRAL: value x seconds); UNIQUE: values first seen here, so that hours add up */
+  uint32_t events;
+};
+struct usage; /* a builder that ends as sorted rows */
+struct usage *usage_new(const struct catalog *catalog);
+void usage_free(struct usage *usage);
+/* Events of this customer count within `period`; rows do not cross `cuts` (sorted, inside the period). An empty
+ * customer id is the default for all customers without a window of their own; without any, others are counted as
+ * `outside`. */
+void usage_window(struct usage *usage, slice customer, struct period period, const instant *cuts, size_t cut_count);
+/* Copies what it needs. Order of events does not matter: the result depends on the set alone. */
+MUST_USE bool usage_add(struct usage *usage, const struct event *e, struct error *err);
+/* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of
+ * the period. */
+MUST_USE bool usage_finish(struct usage *usage, const struct usage_row **rows, size_t *count, struct error *err);
+/* How the rows of one customer, meter and dimension set combine over a longer time: adds, or max/min/latest. */
+MUST_USE bool usage_combine(enum aggregation aggregation, quantity *into, quantity next, bool first, struct error *err);
+struct usage_note {
+  slice what;
+  uint64_t events;
+}; /* "type x: no meter", "customer y: unknown" */
+const struct usage_note *usage_unmetered(const struct usage *usage, size_t *count);
+/* Order-independent digest and count of one customer's events that fall in its window (invoice evidence). */
+void usage_evidence(const struct usage *usage, slice customer, uint64_t *events, char digest_hex[65]);
+#endif
