@@ -1,0 +1,79 @@
+/* Rating: usage and a contract in, charges out. A pure function: no clock, no store, no global, so that the preview,
+ * the invoice, the re-rating of a past month and `verify` are one and the same. docs/rating.md explains each model. */
+#ifndef METERHOUSE_RATE_RATE_H
+#define METERHOUSE_RATE_RATE_H
+#include "meter/meter.h"
+
+/* A stretch of a billing period under one contract and one plan version; the version changes at the second. */
+struct segment {
+  const struct contract *contract;
+  const struct plan *plan;
+  instant from, to;
+};
+/* The segments of a customer's period in time order (gaps where there is no contract). In the arena. */
+MUST_USE bool rate_segments(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                            struct period period, const struct segment **segments, size_t *count, struct error *err);
+/* Where usage rows must be cut for this customer: the inner borders of the segments. */
+size_t rate_cuts(const struct segment *segments, size_t count, instant *cuts, size_t max);
+
+enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP };
+const char *charge_kind_name(enum charge_kind kind);
+
+/* One step of how a charge came to be: so many raw units at this price gave that amount. */
+struct trace_step {
+  uint32_t tier;      /* index of the tier, 0 when there is only one */
+  quantity raw;       /* as metered (INTEGRAL: value x seconds) */
+  quantity included;  /* part of raw that an allowance covered: it costs nothing here */
+  struct price price; /* per raw units: unit price and `per` x base_per_unit */
+  rate multiplier;    /* product of those that matched; RATE_ONE when none */
+  amount amount;      /* to 1e-12 */
+  instant from, to;   /* of the usage rows behind it */
+  uint32_t rows, events;
+  const char *note; /* "minimum 10", "maximum 100", "tier 2 entered: flat 5", "prorated 12 of 31 days"; may be NULL */
+};
+/* One charge: all usage of a customer that one price took in one segment, or a fee, or a true-up. */
+struct charge {
+  enum charge_kind kind;
+  slice name, product, unit;
+  const struct segment *segment;
+  const struct price_rule *price; /* USAGE */
+  const struct fee *fee;          /* FEE */
+  const struct meter *meter;      /* USAGE */
+  quantity raw;                   /* all of it; FEE: count (x prorated share x hours) */
+  quantity units;                 /* raw / base_per_unit, half-even to 1e-9: for people */
+  quantity included_units;
+  bool has_unit_price;     /* one price for all of it */
+  struct price unit_price; /* per unit as written in the catalog (before the multiplier) */
+  amount exact;            /* to 1e-12, half-even, once per step */
+  const struct trace_step *steps;
+  size_t step_count;
+};
+/* Usage that no price took: reported, never free by accident. */
+struct unpriced {
+  const struct meter *meter;
+  const slice *dimensions;
+  instant from, to;
+  quantity raw;
+  quantity units;
+  uint32_t events;
+  const char *why;
+};
+
+struct rating {
+  const struct customer *customer;
+  struct period period;
+  const struct charge *charges; /* fees, then usage in the order of the plan, then true-ups, segment by segment */
+  size_t charge_count;
+  const struct unpriced *unpriced;
+  size_t unpriced_count;
+  amount total;
+};
+/* `rows`: this customer's usage, cut at rate_cuts, sorted as usage_finish gives them. Everything returned lives in the
+ * arena (and the catalog). Errors: ERR_OVERFLOW naming customer, price and its FILE:LINE. */
+MUST_USE bool rate_customer(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                            struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
+                            struct error *err);
+/* The share of a month that [from, to) is, by the second: sum over the civil months it touches (in `zone`) of covered /
+ * length of that month, as an exact fraction to 1e-12 half-even. A whole month is exactly 1. */
+MUST_USE bool rate_months(instant from, instant to, const char *zone, rate *out, struct error *err);
+#endif
