@@ -1,0 +1,146 @@
+/* The book: one data directory opened as a whole (store, catalog, journal, ledger, invoices), with one writer at a
+ * time. Commands change it inside batches; views read a snapshot beside the writer. docs/book.md describes the
+ * directory. */
+#ifndef METERHOUSE_BOOK_BOOK_H
+#define METERHOUSE_BOOK_BOOK_H
+#include "finance/finance.h"
+
+struct book;
+enum book_mode { BOOK_WRITE, BOOK_READ };
+/* Opens DIR/book.db, makes it when it is missing (BOOK_WRITE). `catalog_path` NULL: the one remembered from the last
+ * time, or DIR/catalog. BOOK_WRITE takes DIR/lock, waiting up to 10 s, then ERR_BUSY with the pid that holds it. */
+MUST_USE bool book_open(const char *dir, const char *catalog_path, enum book_mode mode, struct book **out,
+                        struct error *err);
+void book_close(struct book *book);
+const struct catalog *book_catalog(const struct book *book);
+struct db *book_db(struct book *book);
+struct ledger *book_ledger(struct book *book);   /* BOOK_WRITE only */
+struct journal *book_journal(struct book *book); /* BOOK_WRITE only */
+const char *book_dir(const struct book *book);
+
+/* ---- writing: everything between begin and commit is one durable step ---- */
+MUST_USE bool book_begin(struct book *book, struct error *err);
+MUST_USE bool book_commit(struct book *book,
+                          struct error *err); /* on false all of the batch is undone, memory included */
+void book_undo(struct book *book);
+
+struct ingest_result {
+  enum verdict verdict;
+  const char *reason; /* INVALID and CONFLICT: in the arena */
+};
+/* Checks against the catalog and appends. `results[i]` belongs to events[i]. */
+MUST_USE bool book_ingest(struct book *book, struct arena *arena, const struct event *events, size_t count,
+                          struct ingest_result *results, struct error *err);
+
+/* ---- reading: usage and ratings from the journal as it stands ---- */
+/* What the meters say over a period; freed with rating_set_free. */
+struct rating_set {
+  struct arena *arena;
+  struct usage *usage;
+  const struct usage_row *rows;
+  size_t row_count;
+  struct rating *ratings;
+  size_t rating_count; /* by customer, those with charges or unpriced usage */
+  uint64_t journal_position;
+};
+/* Rates `customer` (empty: all) over a period named like "2026-10" (each customer in its own time zone). */
+MUST_USE bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err);
+void rating_set_free(struct rating_set *set);
+/* The same from files alone, without a book: for `bill` and `verify`. */
+struct rate_source {
+  const char *const *files;
+  size_t file_count;
+  const struct csv_map *map;
+};
+struct rate_source_stats {
+  uint64_t events, duplicates, conflicts, invalid;
+};
+MUST_USE bool files_rate(const struct catalog *catalog, const struct rate_source *source, slice customer, slice period,
+                         void (*bad)(void *context, const char *what), void *context, struct rating_set *out,
+                         struct rate_source_stats *stats, struct error *err);
+/* A draft invoice of one rating of the set. */
+MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
+                                 struct invoice *out, struct error *err);
+/* Hourly rows for queries: period as instants, same for all customers; empty customer = all. */
+MUST_USE bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out,
+                         struct error *err);
+
+/* ---- closing ---- */
+struct close_result {
+  uint64_t invoices, already, empty, unpriced;
+  struct close_sum {
+    char currency[4];
+    uint64_t invoices;
+    amount subtotal, tax, total;
+  } sums[8];
+  size_t sum_count;
+};
+struct close_options {
+  bool allow_unpriced;
+  bool pdf;
+  bool early; /* close before the period has ended */
+};
+/* Finalizes every customer's invoice of the period in one step each; repeatable: a second run finds them and changes
+ * nothing. PDFs are written to DIR/invoices/NUMBER.pdf afterwards. Unpriced usage fails before anything is finalized
+ * unless allowed. */
+MUST_USE bool book_close_period(struct book *book, slice period, const struct close_options *options,
+                                void (*note)(void *context, const char *what), void *context, struct close_result *out,
+                                struct error *err);
+/* Writes the PDF of a stored invoice when it is missing; returns its path in the arena. */
+MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice invoice_id, const char **path,
+                               struct error *err);
+
+/* ---- the whole ---- */
+struct check_result {
+  uint64_t events, invoices, accounts, problems;
+};
+MUST_USE bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
+                         struct check_result *out, struct error *err);
+
+/* Counts kept per import for the summary. */
+struct book_stats {
+  uint64_t events, duplicates, conflicts, invalid, blocks;
+};
+MUST_USE bool book_stats(struct book *book, struct book_stats *out, struct error *err);
+MUST_USE bool book_count(struct book *book, uint64_t duplicates, uint64_t conflicts, uint64_t invalid,
+                         struct error *err); /* inside a batch */
+
+/* The picture of a period as text for the terminal and as JSON for the API and the first page. */
+MUST_USE bool book_summary(struct book *book, slice period, struct buf *text, struct buf *json, struct error *err);
+
+/* ---- keys (roles) ---- */
+enum role { ROLE_NONE, ROLE_CUSTOMER, ROLE_INVESTOR, ROLE_OPERATOR };
+const char *role_name(enum role r);
+struct key_identity {
+  enum role role;
+  slice customer;
+  slice key_id;
+};
+/* Makes a key "mh_<id>_<secret>", shown once: only its BLAKE2b hash is stored. `customer` must be set for ROLE_CUSTOMER
+ * only. */
+MUST_USE bool key_create(struct book *book, enum role role, slice customer, slice name, char secret_text[96],
+                         struct error *err);
+MUST_USE bool key_revoke(struct book *book, slice key_id, struct error *err);
+/* Constant-time compare of the hash; ROLE_NONE + ERR_DENIED when unknown or revoked. Reads memory loaded at open and
+ * kept current. */
+MUST_USE bool key_check(struct book *book, slice key_text, struct key_identity *out, struct error *err);
+typedef bool (*key_each)(void *context, slice id, enum role role, slice customer, slice name, instant created,
+                         bool revoked, struct error *err);
+MUST_USE bool key_list(struct book *book, key_each each, void *context, struct error *err);
+
+/* ---- the core thread: commands from many threads, applied in batches, answered after the batch is durable ---- */
+struct core;
+struct command {
+  struct command *next; /* the queue's */
+  /* Runs on the core thread inside the batch, under its own savepoint: false undoes this command alone. */
+  bool (*apply)(struct command *c, struct book *book, struct error *err);
+  /* Runs on the core thread after the batch is durable or failed; `err` is NULL when the command's work stands. */
+  void (*done)(struct command *c, const struct error *err);
+  bool reads_only; /* needs no transaction */
+};
+#define CORE_QUEUE_MAX 4096
+struct core *core_start(struct book *book);
+MUST_USE bool core_submit(struct core *core, struct command *c,
+                          struct error *err); /* ERR_LIMIT when the queue is full: answer 429 */
+void core_stop(struct core *core);            /* finishes what is queued, then joins */
+#endif
