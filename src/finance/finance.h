@@ -9,10 +9,10 @@ struct pool_result {
   const struct pool *pool;
   quantity available, sold; /* in the meter's units (GPU-hours) */
   rate utilization;         /* 1e-12; may pass 1 when more was sold than the catalog says is there */
-  amount revenue;           /* exact charges of the usage rows' share of the pool, by quantity */
   struct pool_cost_result {
     amount depreciation, energy, colocation, operations, other, total;
   } cost;
+  amount cost_per_sold_unit; /* total cost / sold units; 0 when nothing was sold */
 };
 /* Straight-line depreciation capex x (1 - residual) / life; colocation kW x $/kW-month; energy kW x load x PUE x hours
  * x $/kWh; operations opex_year x years. Months and years as fractions by the second in `zone`. The monthly `other` is
@@ -35,7 +35,7 @@ struct finance_summary {
   size_t product_count; /* revenue before tax, largest first */
   const struct finance_share *customers;
   size_t customer_count; /* revenue before tax, largest first */
-  amount revenue, cost, margin, tax;
+  amount revenue, cost, margin;
   rate margin_share;   /* margin / revenue, 0 when there is no revenue */
   rate hhi, top_share; /* concentration: sum of squared shares; share of the largest */
   uint64_t unpriced, skipped;
