@@ -12,6 +12,9 @@ enum book_mode { BOOK_WRITE, BOOK_READ };
 MUST_USE bool book_open(const char *dir, const char *catalog_path, enum book_mode mode, struct book **out,
                         struct error *err);
 void book_close(struct book *book);
+/* A second, read-only connection of the same book for another thread; shares its catalog and must be closed before it.
+ */
+MUST_USE bool book_open_reader(const struct book *writer, struct book **out, struct error *err);
 const struct catalog *book_catalog(const struct book *book);
 struct db *book_db(struct book *book);
 struct ledger *book_ledger(struct book *book);   /* BOOK_WRITE only */
@@ -132,7 +135,8 @@ MUST_USE bool key_list(struct book *book, key_each each, void *context, struct e
 struct core;
 struct command {
   struct command *next; /* the queue's */
-  /* Runs on the core thread inside the batch, under its own savepoint: false undoes this command alone. */
+  /* Runs on the core thread inside the batch's transaction. When one command of a batch fails the batch is undone and
+   * each of its commands runs again alone, so apply may run twice: it must not keep results of a first run. */
   bool (*apply)(struct command *c, struct book *book, struct error *err);
   /* Runs on the core thread after the batch is durable or failed; `err` is NULL when the command's work stands. */
   void (*done)(struct command *c, const struct error *err);

@@ -10,7 +10,7 @@ struct tally {
   struct map places;
 };
 
-static bool tally_add(struct tally *tally, slice name, amount amount, struct error *err) {
+static bool tally_add(struct tally *tally, slice name, amount value, struct error *err) {
   void **place = map_put(&tally->places, name);
   if (*place == NULL) {
     vec_push(&tally->list, (struct finance_share){.name = name});
@@ -18,7 +18,7 @@ static bool tally_add(struct tally *tally, slice name, amount amount, struct err
   }
   struct finance_share *share = &tally->list.items[(size_t)*place - 1];
   share->count++;
-  return amount_add(share->amount, amount, &share->amount, err);
+  return amount_add(share->amount, value, &share->amount, err);
 }
 
 static int larger_first(const void *a, const void *b) {

@@ -1,0 +1,242 @@
+/* Opening a data directory as a whole: lock, store, schema, catalog, journal and ledger; and its one transaction. */
+#include "base/file.h"
+#include "base/log.h"
+#include "book/private.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 10000
+#define LOCK_POLL_MS 20
+
+static const struct db_migration book_migrations[] = {
+    {"book-1-settings", "CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL);"},
+    {"book-2-keys", "CREATE TABLE api_key(id TEXT PRIMARY KEY, role INTEGER NOT NULL, customer TEXT NOT NULL,"
+                    " name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL, revoked INTEGER NOT NULL);"},
+    {"book-3-counts", "CREATE TABLE ingest_count(name TEXT PRIMARY KEY, events INTEGER NOT NULL);"},
+    {"book-4-answers", "CREATE TABLE answer(caller TEXT NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL,"
+                       " status INTEGER NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY(caller, key));"},
+};
+
+const char *book_path(const struct book *book, struct arena *arena, const char *name) {
+  return arena_printf(arena, "%s/%s", book->dir, name);
+}
+
+static bool lock_is_held(struct book *book, const char *path, struct error *err) {
+  char pid[32] = "unknown";
+  ssize_t n = pread(book->lock_file, pid, sizeof pid - 1, 0);
+  if (n > 0) {
+    pid[n] = '\0';
+  }
+  return error_set(err, ERR_BUSY, "%s is held by process %s: stop it, or send the work to its HTTP address", path, pid);
+}
+
+/* The kernel drops the lock with the process, however it ends. */
+static bool lock_take(struct book *book, struct error *err) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/lock", book->dir);
+  book->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (book->lock_file < 0) {
+    return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+  }
+  for (int waited_ms = 0; flock(book->lock_file, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_POLL_MS) {
+    if (waited_ms >= LOCK_WAIT_MS) {
+      return lock_is_held(book, path, err);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+  }
+  char pid[32];
+  int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+  if (ftruncate(book->lock_file, 0) != 0 || pwrite(book->lock_file, pid, (size_t)length, 0) != length) {
+    return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+  }
+  return true;
+}
+
+static bool migrate(struct book *book, struct error *err) {
+  VEC(struct db_migration) all = {0};
+  for (size_t i = 0; i < journal_migration_count; i++) {
+    vec_push(&all, journal_migrations[i]);
+  }
+  for (size_t i = 0; i < ledger_migration_count; i++) {
+    vec_push(&all, ledger_migrations[i]);
+  }
+  for (size_t i = 0; i < bill_migration_count; i++) {
+    vec_push(&all, bill_migrations[i]);
+  }
+  for (size_t i = 0; i < sizeof book_migrations / sizeof *book_migrations; i++) {
+    vec_push(&all, book_migrations[i]);
+  }
+  bool ok = db_migrate(book->db, all.items, all.count, err);
+  vec_free(&all);
+  return ok;
+}
+
+struct remembered {
+  char path[PATH_MAX];
+};
+
+static bool take_path(const struct db_row *row, void *context, struct error *err) {
+  struct remembered *remembered = context;
+  slice path = db_bytes(row, 0);
+  if (path.len >= sizeof remembered->path) {
+    return error_set(err, ERR_CORRUPT, "the remembered catalog path is too long");
+  }
+  memcpy(remembered->path, path.ptr, path.len);
+  remembered->path[path.len] = '\0';
+  return true;
+}
+
+static bool remember_catalog(struct book *book, const char *path, struct error *err) {
+  char absolute[PATH_MAX];
+  if (realpath(path, absolute) == NULL) {
+    return error_set(err, ERR_IO, "catalog %s: %s", path, strerror(errno));
+  }
+  return db_run(book->db,
+                "INSERT INTO setting(name, value) VALUES('catalog', $1) ON CONFLICT(name) DO UPDATE SET value = $1",
+                DB_VALUES(DB_T(slice_of(absolute))), NULL, err);
+}
+
+static bool load_catalog(struct book *book, const char *path, struct error *err) {
+  struct remembered remembered = {0};
+  if (path == NULL) {
+    if (!db_query(book->db, "SELECT value FROM setting WHERE name = 'catalog'", DB_NO_VALUES, take_path, &remembered,
+                  err)) {
+      return false;
+    }
+    if (remembered.path[0] == '\0') {
+      snprintf(remembered.path, sizeof remembered.path, "%s/catalog", book->dir);
+    }
+    if (access(remembered.path, R_OK) != 0) {
+      return error_set(err, ERR_NOT_FOUND, "%s: no catalog there (%s); name one with --catalog DIR", remembered.path,
+                       strerror(errno));
+    }
+  }
+  if (!catalog_load(path ? path : remembered.path, &book->catalog, err)) {
+    return false;
+  }
+  book->owns_catalog = true;
+  return path == NULL || book->mode == BOOK_READ || remember_catalog(book, path, err);
+}
+
+static bool open_parts(struct book *book, const char *catalog_path, struct error *err) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/book.db", book->dir);
+  if (book->mode == BOOK_READ) {
+    if (access(path, R_OK) != 0) {
+      return error_set(err, ERR_NOT_FOUND, "%s: no book there (%s)", path, strerror(errno));
+    }
+    return db_open(path, DB_READ_ONLY, &book->db, err) && load_catalog(book, catalog_path, err);
+  }
+  return file_make_dirs(book->dir, err) && lock_take(book, err) && db_open(path, DB_READ_WRITE, &book->db, err) &&
+         migrate(book, err) && load_catalog(book, catalog_path, err) && journal_open(book->db, &book->journal, err) &&
+         ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
+}
+
+static struct book *book_new(const char *dir, enum book_mode mode) {
+  struct book *book = mem_alloc(sizeof *book);
+  book->magic = BOOK_MAGIC;
+  book->mode = mode;
+  book->lock_file = -1;
+  size_t size = strlen(dir) + 1;
+  book->dir = mem_alloc(size);
+  memcpy(book->dir, dir, size);
+  book->key_arena = arena_new();
+  must(pthread_mutex_init(&book->key_lock, NULL) == 0);
+  return book;
+}
+
+bool book_open(const char *dir, const char *catalog_path, enum book_mode mode, struct book **out, struct error *err) {
+  if (strlen(dir) > PATH_MAX - 64) {
+    return error_set(err, ERR_INVALID, "--data: the path is too long");
+  }
+  struct book *book = book_new(dir, mode);
+  if (!open_parts(book, catalog_path, err)) {
+    book_close(book);
+    return false;
+  }
+  *out = book;
+  return true;
+}
+
+bool book_open_reader(const struct book *writer, struct book **out, struct error *err) {
+  must(writer->magic == BOOK_MAGIC);
+  struct book *book = book_new(writer->dir, BOOK_READ);
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/book.db", book->dir);
+  if (!db_open(path, DB_READ_ONLY, &book->db, err)) {
+    book_close(book);
+    return false;
+  }
+  book->catalog = writer->catalog;
+  *out = book;
+  return true;
+}
+
+void book_close(struct book *book) {
+  if (book == NULL) {
+    return;
+  }
+  must(book->magic == BOOK_MAGIC);
+  if (book->ledger) {
+    ledger_close(book->ledger);
+  }
+  if (book->journal) {
+    journal_close(book->journal);
+  }
+  db_close(book->db);
+  if (book->owns_catalog) {
+    catalog_free(book->catalog);
+  }
+  keys_free(book);
+  arena_free(book->key_arena);
+  pthread_mutex_destroy(&book->key_lock);
+  if (book->lock_file >= 0) {
+    close(book->lock_file);
+  }
+  free(book->dir);
+  book->magic = 0;
+  free(book);
+}
+
+const struct catalog *book_catalog(const struct book *book) {
+  return book->catalog;
+}
+struct db *book_db(struct book *book) {
+  return book->db;
+}
+struct ledger *book_ledger(struct book *book) {
+  return book->ledger;
+}
+struct journal *book_journal(struct book *book) {
+  return book->journal;
+}
+const char *book_dir(const struct book *book) {
+  return book->dir;
+}
+
+bool book_begin(struct book *book, struct error *err) {
+  must(book->mode == BOOK_WRITE);
+  return db_begin(book->db, err);
+}
+
+bool book_commit(struct book *book, struct error *err) {
+  if (!db_commit(book->db, err)) {
+    book_undo(book);
+    return false;
+  }
+  journal_done(book->journal);
+  ledger_done(book->ledger);
+  return true;
+}
+
+void book_undo(struct book *book) {
+  db_rollback(book->db);
+  journal_undo(book->journal);
+  ledger_undo(book->ledger);
+}

@@ -1,0 +1,37 @@
+/* Inside book: the opened directory. */
+#ifndef METERHOUSE_BOOK_PRIVATE_H
+#define METERHOUSE_BOOK_PRIVATE_H
+#include "book/book.h"
+#include <pthread.h>
+
+#define BOOK_MAGIC 0x4d48424bu
+
+struct stored_key {
+  slice id, customer, name;
+  enum role role;
+  uint8_t hash[32];
+  bool revoked;
+};
+
+struct book {
+  uint32_t magic;
+  enum book_mode mode;
+  char *dir;
+  int lock_file;
+  struct db *db;
+  struct catalog *catalog;
+  bool owns_catalog;
+  struct journal *journal;
+  struct ledger *ledger;
+  struct arena *key_arena;
+  pthread_mutex_t key_lock; /* edge threads check keys while the core makes them */
+  VEC(struct stored_key) keys;
+};
+
+MUST_USE bool keys_load(struct book *book, struct error *err);
+void keys_free(struct book *book);
+/* As book_rate, over the journal up to block `position` (0: all of it). */
+MUST_USE bool rate_at(struct book *book, slice customer, slice period, uint64_t position, struct rating_set *out,
+                      struct error *err);
+const char *book_path(const struct book *book, struct arena *arena, const char *name);
+#endif
