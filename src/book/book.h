@@ -61,6 +61,9 @@ struct rate_source_stats {
 MUST_USE bool files_rate(const struct catalog *catalog, const struct rate_source *source, slice customer, slice period,
                          void (*bad)(void *context, const char *what), void *context, struct rating_set *out,
                          struct rate_source_stats *stats, struct error *err);
+/* Tells each kind of usage that no price took ("unpriced: customer ..") to `note`; returns their number. */
+uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *context, const char *what),
+                             void *context);
 /* A draft invoice of one rating of the set. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                                  struct invoice *out, struct error *err);

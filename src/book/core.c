@@ -74,11 +74,14 @@ static bool run_together(struct core *core, struct command **batch, size_t count
   return book_commit(core->book, &err);
 }
 
+/* A command may be gone once it is answered, so they are sorted out before the first answer. */
 static void run_batch(struct core *core, struct command **batch, size_t count) {
-  struct command *writers[CORE_BATCH_MAX];
-  size_t writer_count = 0;
+  struct command *writers[CORE_BATCH_MAX], *readers[CORE_BATCH_MAX];
+  size_t writer_count = 0, reader_count = 0;
   for (size_t i = 0; i < count; i++) {
-    if (!batch[i]->reads_only) {
+    if (batch[i]->reads_only) {
+      readers[reader_count++] = batch[i];
+    } else {
       writers[writer_count++] = batch[i];
     }
   }
@@ -90,10 +93,8 @@ static void run_batch(struct core *core, struct command **batch, size_t count) {
       run_alone(core, writers[i]);
     }
   }
-  for (size_t i = 0; i < count; i++) {
-    if (batch[i]->reads_only) {
-      run_reader(core, batch[i]);
-    }
+  for (size_t i = 0; i < reader_count; i++) {
+    run_reader(core, readers[i]);
   }
 }
 

@@ -1,0 +1,126 @@
+/* All invariants of a book: store, journal, ledger, invoices, and every invoice derived again from its events. */
+#include "base/log.h"
+#include "book/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct check {
+  struct book *book;
+  void (*bad)(void *context, const char *what);
+  void *context;
+  struct check_result *result;
+};
+
+static void found(void *context, const char *what) {
+  struct check *check = context;
+  check->result->problems++;
+  check->bad(check->context, what);
+}
+
+/* One (period, journal position): the invoices of one close, which were rated from the same events. */
+struct close_group {
+  slice period;
+  uint64_t position;
+};
+struct groups {
+  struct arena *arena;
+  VEC(struct close_group) list;
+};
+
+static bool take_group(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct groups *groups = context;
+  vec_push(&groups->list, (struct close_group){arena_copy(groups->arena, db_bytes(row, 0)), (uint64_t)db_int(row, 1)});
+  return true;
+}
+
+struct derivation {
+  struct check *check;
+  struct rating_set *set;
+  uint64_t position;
+};
+
+static const struct rating *rating_of(const struct rating_set *set, slice customer) {
+  for (size_t i = 0; i < set->rating_count; i++) {
+    if (slice_eq(set->ratings[i].customer->id, customer)) {
+      return &set->ratings[i];
+    }
+  }
+  return NULL;
+}
+
+struct difference {
+  struct check *check;
+  slice number;
+};
+
+static void differs(void *context, const char *what) {
+  struct difference *difference = context;
+  char text[1200];
+  snprintf(text, sizeof text, "invoice " SLICE_FMT ": derived again from its events it differs: %s",
+           SLICE_ARG(difference->number), what);
+  found(difference->check, text);
+}
+
+static bool derive_again(void *context, const struct stored_invoice *stored, struct error *err) {
+  struct derivation *d = context;
+  if (stored->journal_position != d->position || slice_is(stored->status, "void")) {
+    return true;
+  }
+  struct difference difference = {d->check, stored->number};
+  const struct rating *rating = rating_of(d->set, stored->customer);
+  if (rating == NULL) {
+    differs(&difference, "its customer has no charges in this period any more");
+    return true;
+  }
+  struct invoice derived;
+  struct error why = {0};
+  if (!rating_set_invoice(d->set, d->check->book->catalog, rating, &derived, err)) {
+    return false;
+  }
+  (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
+  return true;
+}
+
+static bool check_group(struct check *check, const struct close_group *group, struct error *err) {
+  struct rating_set set;
+  if (!rate_at(check->book, (slice){0}, group->period, group->position, &set, err)) {
+    return false;
+  }
+  struct derivation d = {check, &set, group->position};
+  struct invoice_query query = {.period = group->period, .limit = SIZE_MAX, .with_document = true};
+  bool ok = invoice_list(check->book->db, &query, derive_again, &d, err);
+  rating_set_free(&set);
+  return ok;
+}
+
+static bool check_derivations(struct check *check, struct error *err) {
+  struct groups groups = {.arena = arena_new()};
+  bool ok = db_query(check->book->db, "SELECT DISTINCT period, journal_position FROM invoice ORDER BY 1, 2",
+                     DB_NO_VALUES, take_group, &groups, err);
+  for (size_t i = 0; ok && i < groups.list.count; i++) {
+    ok = check_group(check, &groups.list.items[i], err);
+    log_progress("closes derived again", i + 1, groups.list.count);
+  }
+  vec_free(&groups.list);
+  arena_free(groups.arena);
+  return ok;
+}
+
+static bool count_account(void *context, const struct account *a, struct error *err) {
+  (void)a;
+  (void)err;
+  struct check_result *result = context;
+  result->accounts++;
+  return true;
+}
+
+bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
+                struct check_result *out, struct error *err) {
+  *out = (struct check_result){0};
+  struct check check = {book, bad, context, out};
+  return db_check(book->db, err) && journal_check(book->db, found, &check, &out->events, err) &&
+         ledger_check(book->ledger, found, &check, err) &&
+         ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
+         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) && check_derivations(&check, err);
+}

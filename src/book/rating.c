@@ -1,0 +1,229 @@
+/* From events to ratings: windows for every customer, one pass over the events, then the pure engine; the same for a
+ * book and for bare files. */
+#include "book/private.h"
+
+void rating_set_free(struct rating_set *set) {
+  if (set->usage) {
+    usage_free(set->usage);
+  }
+  arena_free(set->arena);
+  *set = (struct rating_set){0};
+}
+
+/* The customers asked for: one, or all when `customer` is empty. */
+static bool pick_customers(const struct catalog *catalog, slice customer, const struct customer **first, size_t *count,
+                           struct error *err) {
+  if (customer.len == 0) {
+    *first = catalog->customers;
+    *count = catalog->customer_count;
+    return true;
+  }
+  *first = catalog_customer(catalog, customer);
+  *count = 1;
+  return *first != NULL ||
+         error_set(err, ERR_NOT_FOUND, "customer \"" SLICE_FMT "\" is not in the catalog", SLICE_ARG(customer));
+}
+
+struct windows {
+  const struct customer *customers;
+  size_t count;
+  struct period *periods; /* each customer's own, by its time zone */
+  instant end;            /* the latest of their ends */
+};
+
+static bool open_window(struct rating_set *set, const struct catalog *catalog, const struct customer *customer,
+                        struct period period, struct error *err) {
+  const struct segment *segments;
+  size_t segment_count;
+  if (!rate_segments(set->arena, catalog, customer, period, &segments, &segment_count, err)) {
+    return false;
+  }
+  instant *cuts = arena_array(set->arena, 2 * segment_count + 1, sizeof *cuts);
+  size_t cut_count = rate_cuts(segments, segment_count, cuts, 2 * segment_count + 1);
+  usage_window(set->usage, customer->id, period, cuts, cut_count);
+  return true;
+}
+
+static bool open_windows(struct rating_set *set, const struct catalog *catalog, slice customer, slice period,
+                         struct windows *w, struct error *err) {
+  *set = (struct rating_set){.arena = arena_new(), .usage = usage_new(catalog)};
+  *w = (struct windows){0};
+  if (!pick_customers(catalog, customer, &w->customers, &w->count, err)) {
+    return false;
+  }
+  w->periods = arena_array(set->arena, w->count, sizeof *w->periods);
+  for (size_t i = 0; i < w->count; i++) {
+    if (!time_parse_period(period, w->customers[i].time_zone, &w->periods[i], err) ||
+        !open_window(set, catalog, &w->customers[i], w->periods[i], err)) {
+      return false;
+    }
+    if (w->periods[i].to.ns > w->end.ns) {
+      w->end = w->periods[i].to;
+    }
+  }
+  return true;
+}
+
+/* Rows and customers are both in order of customer id: one walk pairs them. */
+static bool rate_all(struct rating_set *set, const struct catalog *catalog, const struct windows *w,
+                     struct error *err) {
+  if (!usage_finish(set->usage, &set->rows, &set->row_count, err)) {
+    return false;
+  }
+  set->ratings = arena_array(set->arena, w->count, sizeof *set->ratings);
+  size_t row = 0;
+  for (size_t i = 0; i < w->count; i++) {
+    slice id = w->customers[i].id;
+    while (row < set->row_count && slice_cmp(set->rows[row].customer, id) < 0) {
+      row++;
+    }
+    size_t first = row;
+    while (row < set->row_count && slice_eq(set->rows[row].customer, id)) {
+      row++;
+    }
+    struct rating *rating = &set->ratings[set->rating_count];
+    if (!rate_customer(set->arena, catalog, &w->customers[i], w->periods[i], set->rows + first, row - first, rating,
+                       err)) {
+      return error_at(err, "customer " SLICE_FMT, SLICE_ARG(id));
+    }
+    if (rating->charge_count > 0 || rating->unpriced_count > 0) {
+      set->rating_count++;
+    }
+  }
+  return true;
+}
+
+static bool add_event(void *context, const struct event *e, struct error *err) {
+  return usage_add(context, e, err);
+}
+
+static bool take_position(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  *(uint64_t *)context = (uint64_t)db_int(row, 0);
+  return true;
+}
+
+bool rate_at(struct book *book, slice customer, slice period, uint64_t position, struct rating_set *out,
+             struct error *err) {
+  struct windows w;
+  bool ok = open_windows(out, book->catalog, customer, period, &w, err);
+  out->journal_position = position;
+  if (ok && position == 0) {
+    ok = db_query(book->db, "SELECT coalesce(max(block), 0) FROM journal", DB_NO_VALUES, take_position,
+                  &out->journal_position, err);
+  }
+  /* An empty journal has no position to scan up to. */
+  if (ok && out->journal_position > 0) {
+    ok = journal_scan(book->db, out->journal_position, w.end, add_event, out->usage, err);
+  }
+  ok = ok && rate_all(out, book->catalog, &w, err);
+  if (!ok) {
+    rating_set_free(out);
+  }
+  return ok;
+}
+
+bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
+  return rate_at(book, customer, period, 0, out, err);
+}
+
+bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out, struct error *err) {
+  *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog)};
+  usage_window(out->usage, customer, period, NULL, 0);
+  bool ok = journal_scan(book->db, 0, period.to, add_event, out->usage, err) &&
+            usage_finish(out->usage, &out->rows, &out->row_count, err);
+  if (!ok) {
+    rating_set_free(out);
+  }
+  return ok;
+}
+
+/* ---- files alone ---- */
+
+struct file_intake {
+  const struct catalog *catalog;
+  struct identity *identity;
+  struct usage *usage;
+  const char *file;
+  void (*bad)(void *context, const char *what);
+  void *context;
+  struct rate_source_stats *stats;
+};
+
+static void refuse(struct file_intake *intake, const char *file, uint64_t line, const char *why) {
+  char text[1024];
+  snprintf(text, sizeof text, "%s:%llu: %s", file, (unsigned long long)line, why);
+  intake->bad(intake->context, text);
+}
+
+static bool take_one(struct file_intake *intake, const struct event *e, uint64_t line, struct error *err) {
+  struct error why = {0};
+  if (!event_check(e, intake->catalog, &why)) {
+    intake->stats->invalid++;
+    refuse(intake, intake->file, line, why.message);
+    return true;
+  }
+  switch (identity_decide(intake->identity, e->source, e->id, event_content_hash(e))) {
+  case EVENT_DUPLICATE:
+    intake->stats->duplicates++;
+    return true;
+  case EVENT_ACCEPTED:
+    intake->stats->events++;
+    return usage_add(intake->usage, e, err);
+  case EVENT_CONFLICT:
+  case EVENT_INVALID:
+    break;
+  }
+  intake->stats->conflicts++;
+  char text[700];
+  snprintf(text, sizeof text, "conflict: source \"" SLICE_FMT "\", id \"" SLICE_FMT "\" came before with other content",
+           SLICE_ARG(e->source), SLICE_ARG(e->id));
+  refuse(intake, intake->file, line, text);
+  return true;
+}
+
+static bool take_events(void *context, const struct event *events, const uint64_t *lines, size_t count,
+                        struct error *err) {
+  for (size_t i = 0; i < count; i++) {
+    if (!take_one(context, &events[i], lines[i], err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool take_bad(void *context, const char *file, uint64_t line, const struct error *why) {
+  struct file_intake *intake = context;
+  intake->stats->invalid++;
+  refuse(intake, file, line, why->message);
+  return true;
+}
+
+bool files_rate(const struct catalog *catalog, const struct rate_source *source, slice customer, slice period,
+                void (*bad)(void *context, const char *what), void *context, struct rating_set *out,
+                struct rate_source_stats *stats, struct error *err) {
+  static const uint8_t fixed_key[16] = {0}; /* nobody else's ids are in this table: there is no one to protect */
+  struct windows w;
+  *stats = (struct rate_source_stats){0};
+  bool ok = open_windows(out, catalog, customer, period, &w, err);
+  struct file_intake intake = {catalog, identity_new(fixed_key), out->usage, NULL, bad, context, stats};
+  for (size_t i = 0; ok && i < source->file_count; i++) {
+    intake.file = source->files[i];
+    struct event_reader_hooks hooks = {take_events, take_bad, &intake};
+    ok = events_read_file(source->files[i], source->map, (instant){0}, &hooks, err);
+  }
+  identity_free(intake.identity);
+  ok = ok && rate_all(out, catalog, &w, err);
+  if (!ok) {
+    rating_set_free(out);
+  }
+  return ok;
+}
+
+bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
+                        struct invoice *out, struct error *err) {
+  uint64_t events;
+  char digest[65];
+  usage_evidence(set->usage, rating->customer->id, &events, digest);
+  return invoice_build(set->arena, catalog, rating, events, digest, out, err);
+}
