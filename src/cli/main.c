@@ -1,0 +1,9 @@
+/* meterhouse: the program. Names the commands; everything else is theirs. */
+#include "cli/cli.h"
+
+int main(int argc, char **argv) {
+  static const struct cli_command *const commands[] = {&cli_serve,   &cli_sample,  &cli_import, &cli_bill,
+                                                       &cli_close,   &cli_explain, &cli_verify, &cli_check,
+                                                       &cli_summary, &cli_key,     NULL};
+  return cli_main(argc, argv, commands);
+}
