@@ -11,7 +11,7 @@ help:
 	@echo "make quick  the tests of every minute (./test --quick)"
 	@echo "make lint   format, clang-tidy, the rules of the house"
 	@echo "make bench  each figure beside its peer, measured in the same run"
-	@echo "make soak   fuzzers and properties for long (SECONDS=60 a program)"
+	@echo "make soak   fuzzers and properties for long (SOAK_SECONDS=60 a program)"
 	@echo "make clean  removes build folders, keeps data/"
 
 test:

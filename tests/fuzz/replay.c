@@ -1,5 +1,6 @@
-/* Runs a fuzzer without libFuzzer: its corpus as it stands, then random mutations of it. SEED, CASES and SECONDS come
- * from the environment; files named on the command line are replayed alone. A failing input is kept as NAME.crash. */
+/* Runs a fuzzer without libFuzzer: its corpus as it stands, then random mutations of it. SEED, CASES and FUZZ_SECONDS
+ * come from the environment; files named on the command line are replayed alone. A failing input is kept as NAME.crash.
+ */
 #include "base/file.h"
 #include "base/hash.h"
 #include <dirent.h>
@@ -281,7 +282,7 @@ int main(int argc, char **argv) {
     printf("%s: seed %" PRIu64 ", %zu files of corpus\n", program, seed, files);
     fflush(stdout);
     run_mutations(&corpus, seed, setting("CASES", CASES_DEFAULT),
-                  now_ms() + 1000 * setting("SECONDS", SECONDS_DEFAULT));
+                  now_ms() + 1000 * setting("FUZZ_SECONDS", SECONDS_DEFAULT));
   }
   printf("%s: %" PRIu64 " inputs, none failed\n", program, current_case);
   free_corpus(&corpus);
