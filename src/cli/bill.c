@@ -131,7 +131,7 @@ static int run(const struct cli_args *args) {
   }
   csv_map_free(map);
   catalog_free(catalog);
-  free(source.files);
+  free((void *)source.files);
   return code;
 }
 

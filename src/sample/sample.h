@@ -4,7 +4,7 @@
 #include "base/base.h"
 
 struct sample_options {
-  const char *out_dir; /* gets catalog/*.yaml, usage/*.ndjson.gz and period ("YYYY-MM\n") */
+  const char *out_dir; /* gets the folders catalog and usage, and the file period ("YYYY-MM\n") */
   uint64_t seed;
   uint64_t customers; /* 1 to 100000 */
   uint64_t days;      /* 1 to 366, from the first of the period's month */

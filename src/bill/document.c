@@ -1,0 +1,63 @@
+/* The invoice document read back: parsing, its seal, its amounts, and the names of the accounts it moves. */
+#include "bill/private.h"
+
+bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err) {
+  if (bytes.len > DOCUMENT_BYTES_MAX) {
+    return error_set(err, ERR_LIMIT, "an invoice document has at most %zu bytes", DOCUMENT_BYTES_MAX);
+  }
+  if (!json_parse(arena, bytes, out, err)) {
+    return error_at(err, "invoice document");
+  }
+  if (!slice_is(json_text(*out, "schema"), "meterhouse.invoice.1")) {
+    return error_set(err, ERR_INVALID,
+                     "this is not an invoice document: \"schema\" should be \"meterhouse.invoice.1\"");
+  }
+  return true;
+}
+
+void document_seal(const struct json *document, char seal_hex[65]) {
+  struct buf bytes;
+  struct json_out w;
+  buf_init(&bytes, DOCUMENT_BYTES_MAX);
+  json_out_init(&w, &bytes, false);
+  json_open_object(&w);
+  for (const struct json *member = document->child; member; member = member->next) {
+    if (slice_is(member->key, "seal")) {
+      continue;
+    }
+    json_key_slice(&w, member->key);
+    json_value(&w, member);
+  }
+  json_close_object(&w);
+  digest_hex(digest_of(buf_slice(&bytes)), seal_hex);
+  buf_free(&bytes);
+}
+
+bool document_amount(const struct json *object, const char *key, amount *out, struct error *err) {
+  return amount_parse(json_text(object, key), out, err) || error_at(err, "invoice document: %s", key);
+}
+
+void describe_price(const struct json *price, slice unit, struct buf *out) {
+  slice each = json_text(price, "each"), per = json_text(price, "per");
+  buf_addf(out, SLICE_FMT " per ", SLICE_ARG(each));
+  if (!slice_is(per, "1")) {
+    buf_addf(out, SLICE_FMT " ", SLICE_ARG(per));
+  }
+  buf_add(out, unit);
+}
+
+static char *account_name(const char *format_prefix, slice name, const char *suffix, char out[ACCOUNT_NAME_MAX]) {
+  int length = snprintf(out, ACCOUNT_NAME_MAX, "%s" SLICE_FMT "%s", format_prefix, SLICE_ARG(name), suffix);
+  must(length > 0 && length < ACCOUNT_NAME_MAX); /* the catalog holds names to 200 bytes */
+  return out;
+}
+
+char *account_receivable(slice customer, char name[ACCOUNT_NAME_MAX]) {
+  return account_name("customer/", customer, "/receivable", name);
+}
+char *account_revenue(slice product, char name[ACCOUNT_NAME_MAX]) {
+  return account_name("revenue/", product, "", name);
+}
+char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]) {
+  return account_name("tax/", tax, "", name);
+}

@@ -1,0 +1,111 @@
+/* How one line of an invoice came to be, told from its trace. */
+#include "bill/private.h"
+
+static const struct json *find_line(const struct json *document, uint32_t number) {
+  char wanted[16];
+  snprintf(wanted, sizeof wanted, "%u", number);
+  const struct json *lines = json_get(document, "lines");
+  for (const struct json *l = lines ? lines->child : NULL; l; l = l->next) {
+    if (slice_is(json_text(l, "number"), wanted)) {
+      return l;
+    }
+  }
+  return NULL;
+}
+
+static void head(const struct json *document, const struct json *line, struct buf *out) {
+  slice number = json_text(document, "number"), unit = json_text(line, "unit");
+  buf_addf(out, "invoice " SLICE_FMT ", line " SLICE_FMT ": " SLICE_FMT "\n",
+           SLICE_ARG(number.len ? number : SLICE("(draft)")), SLICE_ARG(json_text(line, "number")),
+           SLICE_ARG(json_text(line, "description")));
+  buf_addf(out, "  customer   " SLICE_FMT "\n", SLICE_ARG(json_text(json_get(document, "customer"), "id")));
+  buf_addf(out, "  from       " SLICE_FMT " to " SLICE_FMT "\n", SLICE_ARG(json_text(line, "from")),
+           SLICE_ARG(json_text(line, "to")));
+  buf_addf(out, "  plan       " SLICE_FMT ", version of " SLICE_FMT "\n", SLICE_ARG(json_text(line, "plan")),
+           SLICE_ARG(json_text(line, "plan_valid_from")));
+  if (json_text(line, "price_at").len) {
+    buf_addf(out, "  price      " SLICE_FMT " " SLICE_FMT " (" SLICE_FMT ")\n", SLICE_ARG(json_text(line, "model")),
+             SLICE_ARG(json_text(line, "kind")), SLICE_ARG(json_text(line, "price_at")));
+  }
+  if (json_text(line, "meter").len) {
+    buf_addf(out, "  meter      " SLICE_FMT "\n", SLICE_ARG(json_text(line, "meter")));
+  }
+  buf_addf(out, "  quantity   " SLICE_FMT " " SLICE_FMT, SLICE_ARG(json_text(line, "quantity")), SLICE_ARG(unit));
+  if (json_text(line, "included").len) {
+    buf_addf(out, ", of which " SLICE_FMT " included", SLICE_ARG(json_text(line, "included")));
+  }
+  if (json_text(line, "raw_quantity").len) {
+    buf_addf(out, " = " SLICE_FMT " as metered / " SLICE_FMT, SLICE_ARG(json_text(line, "raw_quantity")),
+             SLICE_ARG(json_text(line, "raw_per_unit")));
+  }
+  buf_addc(out, '\n');
+  if (json_get(line, "unit_price")) {
+    buf_add(out, SLICE("  at         "));
+    describe_price(json_get(line, "unit_price"), unit, out);
+    buf_addc(out, '\n');
+  }
+}
+
+static void step(const struct json *s, struct buf *out) {
+  const struct json *price = json_get(s, "price");
+  buf_addf(out, "  step       tier " SLICE_FMT ": " SLICE_FMT " metered", SLICE_ARG(json_text(s, "tier")),
+           SLICE_ARG(json_text(s, "raw")));
+  if (json_text(s, "included").len) {
+    buf_addf(out, ", " SLICE_FMT " of it included", SLICE_ARG(json_text(s, "included")));
+  }
+  if (price) {
+    buf_addf(out, " x " SLICE_FMT " / " SLICE_FMT, SLICE_ARG(json_text(price, "each")),
+             SLICE_ARG(json_text(price, "per")));
+  }
+  if (json_text(s, "multiplier").len) {
+    buf_addf(out, " x " SLICE_FMT, SLICE_ARG(json_text(s, "multiplier")));
+  }
+  buf_addf(out, " = " SLICE_FMT "\n", SLICE_ARG(json_text(s, "amount")));
+  buf_addf(out, "             " SLICE_FMT " to " SLICE_FMT ", " SLICE_FMT " usage rows, " SLICE_FMT " events",
+           SLICE_ARG(json_text(s, "from")), SLICE_ARG(json_text(s, "to")), SLICE_ARG(json_text(s, "rows")),
+           SLICE_ARG(json_text(s, "events")));
+  if (json_text(s, "note").len) {
+    buf_addf(out, "; " SLICE_FMT, SLICE_ARG(json_text(s, "note")));
+  }
+  buf_addc(out, '\n');
+}
+
+static bool tail(const struct json *document, const struct json *line, struct buf *out, struct error *err) {
+  amount exact, billed, rounding;
+  char text[DECIMAL_TEXT_MAX];
+  if (!document_amount(line, "exact", &exact, err) || !document_amount(line, "amount", &billed, err) ||
+      !amount_sub(billed, exact, &rounding, err)) {
+    return false;
+  }
+  buf_addf(out, "  exact      " SLICE_FMT " " SLICE_FMT "\n", SLICE_ARG(json_text(line, "exact")),
+           SLICE_ARG(json_text(document, "currency")));
+  buf_addf(out, "  amount     " SLICE_FMT " " SLICE_FMT ", rounded half-even (%s booked to rounding)\n",
+           SLICE_ARG(json_text(line, "amount")), SLICE_ARG(json_text(document, "currency")),
+           amount_text(rounding, text));
+  return true;
+}
+
+static bool explain(struct arena *arena, slice bytes, uint32_t number, struct buf *out, struct error *err) {
+  const struct json *document;
+  if (!document_parse(arena, bytes, &document, err)) {
+    return false;
+  }
+  const struct json *line = find_line(document, number), *trace = json_get(line, "trace");
+  if (line == NULL) {
+    const struct json *lines = json_get(document, "lines");
+    return error_set(err, ERR_NOT_FOUND, "this invoice has no line %u; it has %u lines", number,
+                     lines ? lines->count : 0);
+  }
+  head(document, line, out);
+  for (const struct json *s = trace ? trace->child : NULL; s; s = s->next) {
+    step(s, out);
+  }
+  return tail(document, line, out, err);
+}
+
+bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err) {
+  struct arena *arena = arena_new();
+  bool ok = explain(arena, document_json, number, out, err);
+  arena_free(arena);
+  return ok;
+}

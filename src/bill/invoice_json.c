@@ -1,0 +1,253 @@
+/* The invoice as a canonical JSON document under a seal. */
+#include "bill/private.h"
+
+static void put_amount(struct json_out *w, const char *key, amount a) {
+  char text[DECIMAL_TEXT_MAX];
+  json_put_cstr(w, key, amount_text(a, text));
+}
+
+/* Amounts on the invoice are padded to the currency's minor unit. */
+static void put_money(struct json_out *w, const char *key, amount a, const struct invoice *i) {
+  char text[DECIMAL_TEXT_MAX];
+  json_put_cstr(w, key, amount_text_fixed(a, i->customer->currency->minor_units, text));
+}
+
+static void put_quantity(struct json_out *w, const char *key, quantity q) {
+  char text[DECIMAL_TEXT_MAX];
+  json_put_cstr(w, key, quantity_text(q, text));
+}
+
+static void put_rate(struct json_out *w, const char *key, rate r) {
+  char text[DECIMAL_TEXT_MAX];
+  json_put_cstr(w, key, rate_text(r, text));
+}
+
+static void put_instant(struct json_out *w, const char *key, instant t) {
+  char text[TIME_TEXT_MAX];
+  json_put_cstr(w, key, time_format(t, text));
+}
+
+static void put_place(struct json_out *w, const char *key, struct place place) {
+  char text[512];
+  const char *file = place.file ? place.file : "";
+  snprintf(text, sizeof text, "%s:%d", file, place.line);
+  json_put_cstr(w, key, text);
+}
+
+static void put_party(struct json_out *w, const struct party *party) {
+  json_put_str(w, "name", party->name);
+  json_key(w, "address");
+  json_open_array(w);
+  for (size_t i = 0; i < party->address_count; i++) {
+    json_str(w, party->address[i]);
+  }
+  json_close_array(w);
+  json_put_str(w, "country", party->country);
+  json_put_str(w, "tax_id", party->tax_id);
+  json_put_str(w, "registration", party->registration);
+  json_put_str(w, "email", party->email);
+}
+
+static void put_parties(struct json_out *w, const struct invoice *i) {
+  json_key(w, "seller");
+  json_open_object(w);
+  put_party(w, &i->catalog->seller.party);
+  json_put_str(w, "bank", i->catalog->seller.bank);
+  json_put_str(w, "footer", i->catalog->seller.footer);
+  json_close_object(w);
+  json_key(w, "customer");
+  json_open_object(w);
+  json_put_str(w, "id", i->customer->id);
+  put_party(w, &i->customer->party);
+  json_put_str(w, "reference", i->customer->reference);
+  json_close_object(w);
+}
+
+static void put_price(struct json_out *w, const char *key, struct price price) {
+  json_key(w, key);
+  json_open_object(w);
+  put_amount(w, "each", price.each);
+  put_quantity(w, "per", price.per);
+  json_close_object(w);
+}
+
+static void put_step(struct json_out *w, const struct trace_step *s) {
+  json_open_object(w);
+  json_put_int(w, "tier", s->tier);
+  put_quantity(w, "raw", s->raw);
+  if (!quantity_is_zero(s->included)) {
+    put_quantity(w, "included", s->included);
+  }
+  if (s->price.per.e9 > 0) {
+    put_price(w, "price", s->price);
+  }
+  if (s->multiplier.e12 != RATE_ONE.e12) {
+    put_rate(w, "multiplier", s->multiplier);
+  }
+  put_amount(w, "amount", s->amount);
+  put_instant(w, "from", s->from);
+  put_instant(w, "to", s->to);
+  json_put_int(w, "rows", s->rows);
+  json_put_int(w, "events", s->events);
+  if (s->note) {
+    json_put_cstr(w, "note", s->note);
+  }
+  json_close_object(w);
+}
+
+static void put_origin(struct json_out *w, const struct charge *c) {
+  json_put_str(w, "plan", c->segment->plan->name);
+  put_instant(w, "plan_valid_from", c->segment->plan->valid_from);
+  if (c->price) {
+    json_put_cstr(w, "model", price_model_name(c->price->model));
+    put_place(w, "price_at", c->price->place);
+  }
+  if (c->fee) {
+    put_place(w, "price_at", c->fee->place);
+  }
+}
+
+static void put_line(struct json_out *w, const struct invoice *i, const struct invoice_line *line) {
+  const struct charge *c = line->charge;
+  json_open_object(w);
+  json_put_int(w, "number", line->number);
+  json_put_cstr(w, "kind", charge_kind_name(c->kind));
+  json_put_str(w, "description", line->description);
+  json_put_str(w, "product", c->product);
+  if (c->meter) {
+    json_put_str(w, "meter", c->meter->name);
+  }
+  put_quantity(w, "quantity", c->units);
+  json_put_str(w, "unit", c->unit);
+  if (!quantity_is_zero(c->included_units)) {
+    put_quantity(w, "included", c->included_units);
+  }
+  if (c->meter && c->meter->base_per_unit.e9 != QUANTITY_E9) {
+    put_quantity(w, "raw_quantity", c->raw);
+    put_quantity(w, "raw_per_unit", c->meter->base_per_unit);
+  }
+  if (c->has_unit_price) {
+    put_price(w, "unit_price", c->unit_price);
+  }
+  put_amount(w, "exact", line->exact);
+  put_money(w, "amount", line->amount, i);
+  put_instant(w, "from", c->segment->from);
+  put_instant(w, "to", c->segment->to);
+  put_origin(w, c);
+  json_key(w, "trace");
+  json_open_array(w);
+  for (size_t s = 0; s < c->step_count; s++) {
+    put_step(w, &c->steps[s]);
+  }
+  json_close_array(w);
+  json_close_object(w);
+}
+
+static void put_unpriced(struct json_out *w, const struct rating *rating) {
+  json_key(w, "unpriced");
+  json_open_array(w);
+  for (size_t i = 0; i < rating->unpriced_count; i++) {
+    const struct unpriced *u = &rating->unpriced[i];
+    json_open_object(w);
+    json_put_str(w, "meter", u->meter->name);
+    json_key(w, "dimensions");
+    json_open_object(w);
+    for (size_t d = 0; d < u->meter->dimension_count; d++) {
+      json_key_slice(w, u->meter->dimensions[d]);
+      json_str(w, u->dimensions[d]);
+    }
+    json_close_object(w);
+    put_quantity(w, "quantity", u->units);
+    json_put_str(w, "unit", u->meter->unit);
+    json_put_int(w, "events", u->events);
+    json_put_cstr(w, "why", u->why);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_taxes(struct json_out *w, const struct invoice *i) {
+  json_key(w, "taxes");
+  json_open_array(w);
+  for (size_t t = 0; t < i->tax_count; t++) {
+    const struct invoice_tax *tax = &i->taxes[t];
+    json_open_object(w);
+    json_put_str(w, "name", tax->tax->name);
+    json_put_str(w, "label", tax->tax->label);
+    json_put_str(w, "category", tax->tax->category);
+    put_rate(w, "rate", tax->tax->rate);
+    put_money(w, "base", tax->base, i);
+    put_money(w, "amount", tax->amount, i);
+    json_put_str(w, "note", tax->tax->note);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_totals(struct json_out *w, const struct invoice *i) {
+  put_amount(w, "exact", i->exact);
+  put_amount(w, "rounding", i->rounding);
+  put_money(w, "subtotal", i->subtotal, i);
+  put_taxes(w, i);
+  put_money(w, "tax", i->tax, i);
+  put_money(w, "total", i->total, i);
+}
+
+static void put_head(struct json_out *w, const struct invoice *i) {
+  char period[2 * TIME_TEXT_MAX];
+  json_put_cstr(w, "schema", "meterhouse.invoice.1");
+  json_put_cstr(w, "status", invoice_status_name(i->status));
+  if (i->status != INVOICE_DRAFT) {
+    json_put_str(w, "id", i->id);
+    json_put_str(w, "number", i->number);
+    put_instant(w, "issued", i->issued);
+    put_instant(w, "due", i->due);
+  }
+  json_put_cstr(w, "period", time_format_period(i->period, i->customer->time_zone, period));
+  put_instant(w, "from", i->period.from);
+  put_instant(w, "to", i->period.to);
+  json_put_cstr(w, "time_zone", i->customer->time_zone);
+  json_put_cstr(w, "currency", i->customer->currency->code);
+}
+
+static void put_document(struct json_out *w, const struct invoice *i) {
+  put_head(w, i);
+  put_parties(w, i);
+  json_key(w, "lines");
+  json_open_array(w);
+  for (size_t l = 0; l < i->line_count; l++) {
+    put_line(w, i, &i->lines[l]);
+  }
+  json_close_array(w);
+  put_unpriced(w, i->rating);
+  put_totals(w, i);
+  json_key(w, "usage");
+  json_open_object(w);
+  json_put_int(w, "events", (int64_t)i->usage_events);
+  json_put_cstr(w, "digest", i->usage_digest);
+  json_close_object(w);
+  json_put_str(w, "catalog", i->catalog->digest_hex);
+}
+
+static void seal_of(const struct invoice *i, char seal_hex[65]) {
+  struct buf bytes;
+  struct json_out w;
+  buf_init(&bytes, DOCUMENT_BYTES_MAX);
+  json_out_init(&w, &bytes, false);
+  json_open_object(&w);
+  put_document(&w, i);
+  json_close_object(&w);
+  digest_hex(digest_of(buf_slice(&bytes)), seal_hex);
+  buf_free(&bytes);
+}
+
+void invoice_to_json(const struct invoice *invoice, struct buf *out) {
+  char seal[65];
+  seal_of(invoice, seal);
+  struct json_out w;
+  json_out_init(&w, out, true);
+  json_open_object(&w);
+  put_document(&w, invoice);
+  json_put_cstr(&w, "seal", seal);
+  json_close_object(&w);
+}

@@ -1,0 +1,78 @@
+/* The invoice for the terminal. */
+#include "bill/bill.h"
+
+static const char *money(const struct invoice *i, amount a, char text[DECIMAL_TEXT_MAX * 2]) {
+  return amount_display(a, i->customer->currency, text);
+}
+
+static void head(const struct invoice *i, struct buf *out) {
+  char from[TIME_TEXT_MAX], last[TIME_TEXT_MAX], due[TIME_TEXT_MAX];
+  if (i->status == INVOICE_DRAFT) {
+    buf_addf(out, "DRAFT INVOICE\n");
+  } else {
+    buf_addf(out, "INVOICE " SLICE_FMT "  due %s\n", SLICE_ARG(i->number),
+             time_format_date(i->due, i->customer->time_zone, due));
+  }
+  buf_addf(out, "from  " SLICE_FMT "\n", SLICE_ARG(i->catalog->seller.party.name));
+  buf_addf(out, "to    " SLICE_FMT " (" SLICE_FMT ")\n", SLICE_ARG(i->customer->party.name),
+           SLICE_ARG(i->customer->id));
+  buf_addf(out, "for   %s to %s, %s\n\n", time_format_date(i->period.from, i->customer->time_zone, from),
+           time_format_date((instant){i->period.to.ns - 1}, i->customer->time_zone, last), i->customer->currency->code);
+}
+
+static void unit_price(const struct charge *c, char text[2 * DECIMAL_TEXT_MAX]) {
+  char each[DECIMAL_TEXT_MAX], per[DECIMAL_TEXT_MAX];
+  text[0] = '\0';
+  if (!c->has_unit_price) {
+    return;
+  }
+  amount_text(c->unit_price.each, each);
+  if (c->unit_price.per.e9 == QUANTITY_E9) {
+    snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s", each);
+  } else {
+    snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s / %s", each, quantity_text(c->unit_price.per, per));
+  }
+}
+
+static void line(const struct invoice *i, const struct invoice_line *l, struct buf *out) {
+  char units[DECIMAL_TEXT_MAX], price[2 * DECIMAL_TEXT_MAX], exact[DECIMAL_TEXT_MAX],
+      amount_shown[2 * DECIMAL_TEXT_MAX];
+  unit_price(l->charge, price);
+  buf_addf(out, "%3u  %-40.*s %20s %-12.*s %16s %20s %14s\n", l->number, (int)l->description.len, l->description.ptr,
+           quantity_text(l->charge->units, units), (int)l->charge->unit.len, l->charge->unit.ptr, price,
+           amount_text(l->exact, exact), money(i, l->amount, amount_shown));
+}
+
+static void sum(const struct invoice *i, const char *label, amount a, struct buf *out) {
+  char text[2 * DECIMAL_TEXT_MAX];
+  buf_addf(out, "%117s %14s\n", label, money(i, a, text));
+}
+
+static void totals(const struct invoice *i, struct buf *out) {
+  char exact[DECIMAL_TEXT_MAX], rounding[DECIMAL_TEXT_MAX];
+  sum(i, "subtotal", i->subtotal, out);
+  for (size_t t = 0; t < i->tax_count; t++) {
+    char label[256];
+    snprintf(label, sizeof label, SLICE_FMT, SLICE_ARG(i->taxes[t].tax->label));
+    sum(i, label, i->taxes[t].amount, out);
+  }
+  sum(i, "TOTAL", i->total, out);
+  buf_addf(out, "\nexact sum of the lines %s; rounding booked %s; %llu events\n", amount_text(i->exact, exact),
+           amount_text(i->rounding, rounding), (unsigned long long)i->usage_events);
+}
+
+void invoice_to_text(const struct invoice *i, struct buf *out) {
+  head(i, out);
+  buf_addf(out, "%3s  %-40s %20s %-12s %16s %20s %14s\n", "#", "description", "quantity", "unit", "price", "exact",
+           "amount");
+  for (size_t l = 0; l < i->line_count; l++) {
+    line(i, &i->lines[l], out);
+  }
+  for (size_t u = 0; u < i->rating->unpriced_count; u++) {
+    const struct unpriced *un = &i->rating->unpriced[u];
+    char units[DECIMAL_TEXT_MAX];
+    buf_addf(out, "  !  UNPRICED " SLICE_FMT ": %s " SLICE_FMT " (%s)\n", SLICE_ARG(un->meter->name),
+             quantity_text(un->units, units), SLICE_ARG(un->meter->unit), un->why);
+  }
+  totals(i, out);
+}
