@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -61,30 +62,49 @@ static const char *const tokens[] = {"0",
                                      "usd"};
 
 static const char *program;
+static char crash_path[PATH_MAX], crash_message[PATH_MAX];
 static const uint8_t *current_bytes;
 static size_t current_len;
-static uint64_t current_case;
+static uint64_t cases_run;
 
-/* The program is dying: the best that can be done is to leave its input behind and say where. */
-static void keep_input(void) {
-  static char line[PATH_MAX + 128], path[PATH_MAX];
-  snprintf(path, sizeof path, "%s.crash", program);
-  FILE *file = fopen(path, "wb");
-  if (file) {
-    fwrite(current_bytes, 1, current_len, file);
-    fclose(file);
+static void write_all(int fd, const void *bytes, size_t len) {
+  const char *at = bytes;
+  while (len > 0) {
+    ssize_t done = write(fd, at, len);
+    if (done <= 0) {
+      return;
+    }
+    at += done;
+    len -= (size_t)done;
   }
-  int len = snprintf(line, sizeof line, "%s: case %" PRIu64 " failed, its %zu bytes are in %s\n", program, current_case,
-                     current_len, path);
-  if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0) {
+}
+
+/* Called while the program dies: nothing but system calls, on what was made ready in time. */
+static void keep_input(void) {
+  int fd = open(crash_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) {
     return;
   }
+  write_all(fd, current_bytes, current_len);
+  close(fd);
+  write_all(STDERR_FILENO, crash_message, strlen(crash_message));
 }
 
 static void on_abort(int signal_number) {
   keep_input();
   signal(signal_number, SIG_DFL);
   raise(signal_number);
+}
+
+static void report_deaths(void) {
+  snprintf(crash_path, sizeof crash_path, "%s.crash", program);
+  snprintf(crash_message, sizeof crash_message, "%s: failed; the input is in %s.crash\n", program, program);
+  if (__sanitizer_set_death_callback) {
+    __sanitizer_set_death_callback(keep_input);
+  } else {
+    signal(SIGSEGV, on_abort);
+  }
+  signal(SIGABRT, on_abort);
 }
 
 /* The copy has its exact size, so that the sanitizer sees a read past its end. */
@@ -98,7 +118,7 @@ static void run_one(const uint8_t *bytes, size_t len) {
   current_len = len;
   LLVMFuzzerTestOneInput(exact, len);
   free(exact);
-  current_case++;
+  cases_run++;
 }
 
 static bool load_file(struct corpus *corpus, const char *path) {
@@ -245,16 +265,6 @@ static void run_mutations(const struct corpus *corpus, uint64_t seed, uint64_t c
   free(work.bytes);
 }
 
-static void report_deaths(void) {
-  if (__sanitizer_set_death_callback) {
-    __sanitizer_set_death_callback(keep_input);
-  }
-  signal(SIGABRT, on_abort);
-  if (!__sanitizer_set_death_callback) {
-    signal(SIGSEGV, on_abort);
-  }
-}
-
 int main(int argc, char **argv) {
   const char *slash = strrchr(argv[0], '/');
   program = slash ? slash + 1 : argv[0];
@@ -284,7 +294,7 @@ int main(int argc, char **argv) {
     run_mutations(&corpus, seed, setting("CASES", CASES_DEFAULT),
                   now_ms() + 1000 * setting("FUZZ_SECONDS", SECONDS_DEFAULT));
   }
-  printf("%s: %" PRIu64 " inputs, none failed\n", program, current_case);
+  printf("%s: %" PRIu64 " inputs, none failed\n", program, cases_run);
   free_corpus(&corpus);
   return 0;
 }
