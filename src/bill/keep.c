@@ -1,0 +1,347 @@
+/* Keeping invoices: numbering without gaps, finalizing once, paying, voiding. Each is one step inside the caller's
+ * transaction, moving document and ledger together. */
+#include "bill/private.h"
+#include <string.h>
+
+const struct db_migration bill_migrations[] = {
+    {"bill-1-sequence", "CREATE TABLE sequence(name TEXT PRIMARY KEY, next INTEGER NOT NULL);"},
+    {"bill-2-invoice",
+     "CREATE TABLE invoice(id TEXT PRIMARY KEY, number TEXT NOT NULL UNIQUE, series TEXT NOT NULL,"
+     " customer TEXT NOT NULL, period TEXT NOT NULL, period_from INTEGER NOT NULL, period_to INTEGER NOT NULL,"
+     " currency TEXT NOT NULL, status TEXT NOT NULL, total TEXT NOT NULL, paid TEXT NOT NULL,"
+     " issued INTEGER NOT NULL, due INTEGER NOT NULL, document BLOB NOT NULL, journal_position INTEGER NOT NULL);"
+     "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period) WHERE status <> 'void';"
+     "CREATE INDEX invoice_period ON invoice(period, id);"},
+};
+const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
+
+/* ---- numbering ---- */
+
+static bool take_integer(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  *(int64_t *)context = db_int(row, 0);
+  return true;
+}
+
+/* "NW-2026-000001": one series a seller and year; the number is taken in the transaction that uses it, so none is lost.
+ */
+static bool next_number(struct arena *arena, struct db *db, const struct catalog *catalog, instant now, slice *series,
+                        slice *number, struct error *err) {
+  int64_t next = 0;
+  *series = slice_of(
+      arena_printf(arena, SLICE_FMT "%d-", SLICE_ARG(catalog->seller.invoice_prefix), time_civil_utc(now).year));
+  if (!db_run(db, "INSERT INTO sequence(name, next) VALUES($1, 2) ON CONFLICT(name) DO UPDATE SET next = next + 1",
+              DB_VALUES(DB_T(*series)), NULL, err) ||
+      !db_query(db, "SELECT next - 1 FROM sequence WHERE name = $1", DB_VALUES(DB_T(*series)), take_integer, &next,
+                err)) {
+    return false;
+  }
+  *number = slice_of(arena_printf(arena, SLICE_FMT "%06lld", SLICE_ARG(*series), (long long)next));
+  return true;
+}
+
+/* ---- is there one already? ---- */
+
+struct overlap {
+  struct arena *arena;
+  slice id, period;
+  bool found;
+};
+
+static bool take_overlap(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct overlap *o = context;
+  o->found = true;
+  o->id = arena_copy(o->arena, db_bytes(row, 0));
+  o->period = arena_copy(o->arena, db_bytes(row, 1));
+  return true;
+}
+
+/* The same period again is the invoice that exists; a period that overlaps another's would bill usage twice. */
+static bool find_existing(struct arena *arena, struct db *db, const struct invoice *draft, slice period, bool *existed,
+                          slice *id, struct error *err) {
+  struct overlap o = {.arena = arena};
+  if (!db_query(db,
+                "SELECT id, period FROM invoice WHERE customer = $1 AND status <> 'void' AND period_from < $3 AND "
+                "period_to > $2"
+                " LIMIT 1",
+                DB_VALUES(DB_T(draft->customer->id), DB_I(draft->period.from.ns), DB_I(draft->period.to.ns)),
+                take_overlap, &o, err)) {
+    return false;
+  }
+  *existed = o.found;
+  *id = o.id;
+  if (o.found && !slice_eq(o.period, period)) {
+    return error_set(err, ERR_CONFLICT,
+                     "period " SLICE_FMT " overlaps invoice " SLICE_FMT " of period " SLICE_FMT
+                     ": its usage would be billed twice",
+                     SLICE_ARG(period), SLICE_ARG(o.id), SLICE_ARG(o.period));
+  }
+  return true;
+}
+
+/* ---- posting ---- */
+
+struct posting {
+  struct arena *arena;
+  const struct invoice *invoice;
+  slice receivable;
+  VEC(struct transfer) transfers;
+};
+
+/* Moves `value` from the receivable; a negative one moves the other way. Nothing for zero. */
+static void post(struct posting *p, const char *what, slice to, amount value, slice cause) {
+  if (amount_is_zero(value)) {
+    return;
+  }
+  bool back = amount_cmp(value, AMOUNT_ZERO) < 0;
+  vec_push(&p->transfers,
+           (struct transfer){.id = slice_of(arena_printf(p->arena, SLICE_FMT "/%s", SLICE_ARG(p->invoice->id), what)),
+                             .from = back ? to : p->receivable,
+                             .to = back ? p->receivable : to,
+                             .currency = slice_of(p->invoice->customer->currency->code),
+                             .amount = back ? amount_negate(value) : value,
+                             .time = p->invoice->issued,
+                             .cause = cause,
+                             .reference = p->invoice->id});
+}
+
+static void post_lines(struct posting *p) {
+  for (size_t i = 0; i < p->invoice->line_count; i++) {
+    const struct invoice_line *line = &p->invoice->lines[i];
+    char account[ACCOUNT_NAME_MAX];
+    slice to = arena_copy(p->arena, slice_of(account_revenue(line->charge->product, account)));
+    post(p, arena_printf(p->arena, "line/%u", line->number), to, line->exact, CAUSE_CHARGE);
+  }
+}
+
+static void post_taxes(struct posting *p) {
+  for (size_t i = 0; i < p->invoice->tax_count; i++) {
+    char account[ACCOUNT_NAME_MAX];
+    slice to = arena_copy(p->arena, slice_of(account_tax(p->invoice->taxes[i].tax->name, account)));
+    post(p, arena_printf(p->arena, "tax/%zu", i + 1), to, p->invoice->taxes[i].amount, CAUSE_TAX);
+  }
+}
+
+static bool post_all(struct arena *arena, struct ledger *ledger, const struct invoice *invoice, struct error *err) {
+  char account[ACCOUNT_NAME_MAX];
+  struct posting p = {.arena = arena, .invoice = invoice};
+  p.receivable = arena_copy(arena, slice_of(account_receivable(invoice->customer->id, account)));
+  post_lines(&p);
+  post(&p, "rounding", SLICE("rounding"), invoice->rounding,
+       amount_cmp(invoice->rounding, AMOUNT_ZERO) > 0 ? CAUSE_ROUNDING_UP : CAUSE_ROUNDING_DOWN);
+  post_taxes(&p);
+  bool ok = p.transfers.count == 0 || ledger_transfer_all(ledger, p.transfers.items, p.transfers.count, err);
+  vec_free(&p.transfers);
+  return ok;
+}
+
+static bool store(struct db *db, const struct invoice *i, slice series, slice period, uint64_t position,
+                  struct error *err) {
+  struct buf document;
+  buf_init(&document, DOCUMENT_BYTES_MAX);
+  invoice_to_json(i, &document);
+  bool ok = !document.failed ||
+            error_set(err, ERR_LIMIT, "the invoice document is larger than %zu bytes", DOCUMENT_BYTES_MAX);
+  ok = ok && db_run(db,
+                    "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
+                    "status, total, paid,"
+                    " issued, due, document, journal_position) VALUES($1, $2, $3, $4, $5, $6, $7, $8, 'finalized', $9, "
+                    "'0', $10, $11, $12, $13)",
+                    DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
+                              DB_I(i->period.from.ns), DB_I(i->period.to.ns),
+                              DB_T(slice_of(i->customer->currency->code)), DB_A(i->total), DB_I(i->issued.ns),
+                              DB_I(i->due.ns), DB_B(buf_slice(&document)), DB_I((int64_t)position)),
+                    NULL, err);
+  buf_free(&document);
+  return ok;
+}
+
+bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger, struct invoice *draft, instant now,
+                      uint64_t journal_position, bool *existed, slice *id, struct error *err) {
+  must(draft->status == INVOICE_DRAFT && db_in_transaction(db));
+  char period_text[2 * TIME_TEXT_MAX], id_text[ID_TEXT_MAX];
+  slice period = slice_of(time_format_period(draft->period, draft->customer->time_zone, period_text));
+  if (!find_existing(arena, db, draft, period, existed, id, err)) {
+    return false;
+  }
+  if (*existed) {
+    return true;
+  }
+  slice series, number;
+  if (!next_number(arena, db, draft->catalog, now, &series, &number, err)) {
+    return false;
+  }
+  invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
+  *id = draft->id;
+  return post_all(arena, ledger, draft, err) && store(db, draft, series, period, journal_position, err);
+}
+
+/* ---- reading ---- */
+
+struct listing {
+  invoice_each each;
+  void *context;
+};
+
+static bool list_one(const struct db_row *row, void *context, struct error *err) {
+  struct listing *l = context;
+  struct stored_invoice i = {.id = db_bytes(row, 0),
+                             .number = db_bytes(row, 1),
+                             .customer = db_bytes(row, 2),
+                             .period = db_bytes(row, 3),
+                             .currency = db_bytes(row, 4),
+                             .status = db_bytes(row, 5),
+                             .issued = {db_int(row, 8)},
+                             .due = {db_int(row, 9)},
+                             .journal_position = (uint64_t)db_int(row, 10),
+                             .document = db_bytes(row, 11)};
+  return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+}
+
+bool invoice_list(struct db *db, const struct invoice_query *q, invoice_each each, void *context, struct error *err) {
+  struct listing l = {each, context};
+  int64_t limit = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
+  return db_query(
+      db,
+      "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"
+      " CASE WHEN $6 = 1 THEN document END FROM invoice"
+      " WHERE ($1 = '' OR id = $1 OR number = $1) AND ($2 = '' OR customer = $2) AND ($3 = '' OR period = $3)"
+      " AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $7",
+      DB_VALUES(DB_T(q->id), DB_T(q->customer), DB_T(q->period), DB_T(q->status), DB_T(q->after_id),
+                DB_I(q->with_document), DB_I(limit)),
+      list_one, &l, err);
+}
+
+/* A copy that outlives the query. */
+struct found_invoice {
+  struct arena *arena;
+  struct stored_invoice invoice;
+  bool found;
+};
+
+static bool keep_copy(void *context, const struct stored_invoice *i, struct error *err) {
+  (void)err;
+  struct found_invoice *f = context;
+  f->found = true;
+  f->invoice = *i;
+  f->invoice.id = arena_copy(f->arena, i->id);
+  f->invoice.customer = arena_copy(f->arena, i->customer);
+  f->invoice.currency = arena_copy(f->arena, i->currency);
+  f->invoice.status = arena_copy(f->arena, i->status);
+  f->invoice.document = arena_copy(f->arena, i->document);
+  return true;
+}
+
+static bool find(struct db *db, slice id, struct found_invoice *out, struct error *err) {
+  struct invoice_query query = {.id = id, .limit = 1, .with_document = true};
+  return invoice_list(db, &query, keep_copy, out, err) &&
+         (out->found || error_set(err, ERR_NOT_FOUND, "there is no invoice \"" SLICE_FMT "\"", SLICE_ARG(id)));
+}
+
+/* ---- paying and voiding ---- */
+
+static bool book_payment(struct db *db, struct ledger *ledger, const struct stored_invoice *i, slice payment_id,
+                         amount value, instant now, struct error *err) {
+  char receivable[ACCOUNT_NAME_MAX];
+  struct transfer t = {.id = payment_id,
+                       .from = SLICE("cash"),
+                       .to = slice_of(account_receivable(i->customer, receivable)),
+                       .currency = i->currency,
+                       .amount = value,
+                       .time = now,
+                       .cause = CAUSE_PAYMENT,
+                       .reference = i->id};
+  enum transfer_outcome outcome;
+  amount paid;
+  if (!ledger_transfer(ledger, &t, &outcome, err)) {
+    return false;
+  }
+  if (outcome == TRANSFER_REPEATED) {
+    return true;
+  }
+  if (!slice_is(i->status, "finalized")) {
+    return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " is " SLICE_FMT ": it takes no payment", SLICE_ARG(i->id),
+                     SLICE_ARG(i->status));
+  }
+  if (!amount_add(i->paid, value, &paid, err)) {
+    return false;
+  }
+  if (amount_cmp(paid, i->total) > 0) {
+    return error_set(err, ERR_INVALID, "this payment is more than what is open on invoice " SLICE_FMT,
+                     SLICE_ARG(i->id));
+  }
+  slice status = amount_cmp(paid, i->total) == 0 ? SLICE("paid") : SLICE("finalized");
+  return db_run(db, "UPDATE invoice SET paid = $2, status = $3 WHERE id = $1",
+                DB_VALUES(DB_T(i->id), DB_A(paid), DB_T(status)), NULL, err);
+}
+
+bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice payment_id, amount value, instant now,
+                 struct error *err) {
+  if (amount_cmp(value, AMOUNT_ZERO) <= 0) {
+    return error_set(err, ERR_INVALID, "a payment is more than zero");
+  }
+  if (payment_id.len == 0) {
+    return error_set(err, ERR_INVALID, "a payment needs an id: the same id again books nothing twice");
+  }
+  struct found_invoice f = {.arena = arena_new()};
+  bool ok = find(db, id, &f, err) && book_payment(db, ledger, &f.invoice, payment_id, value, now, err);
+  arena_free(f.arena);
+  return ok;
+}
+
+static bool reverse_one(struct arena *arena, struct ledger *ledger, slice id, const char *what, instant now,
+                        struct error *err) {
+  slice transfer = slice_of(arena_printf(arena, SLICE_FMT "/%s", SLICE_ARG(id), what));
+  slice reference = slice_of(arena_printf(arena, SLICE_FMT "/void", SLICE_ARG(id)));
+  return ledger_reverse(ledger, transfer, now, reference, err);
+}
+
+/* The document says which transfers finalizing made: one for each amount that is not zero. */
+static bool reverse_all(struct arena *arena, struct ledger *ledger, slice id, const struct json *document, instant now,
+                        struct error *err) {
+  const struct json *lines = json_get(document, "lines"), *taxes = json_get(document, "taxes");
+  amount value;
+  for (const struct json *l = lines ? lines->child : NULL; l; l = l->next) {
+    if (!document_amount(l, "exact", &value, err)) {
+      return false;
+    }
+    const char *what = arena_printf(arena, "line/" SLICE_FMT, SLICE_ARG(json_text(l, "number")));
+    if (!amount_is_zero(value) && !reverse_one(arena, ledger, id, what, now, err)) {
+      return false;
+    }
+  }
+  unsigned number = 1;
+  for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next, number++) {
+    if (!document_amount(t, "amount", &value, err)) {
+      return false;
+    }
+    if (!amount_is_zero(value) && !reverse_one(arena, ledger, id, arena_printf(arena, "tax/%u", number), now, err)) {
+      return false;
+    }
+  }
+  return document_amount(document, "rounding", &value, err) &&
+         (amount_is_zero(value) || reverse_one(arena, ledger, id, "rounding", now, err));
+}
+
+static bool void_found(struct db *db, struct ledger *ledger, const struct found_invoice *f, instant now,
+                       struct error *err) {
+  const struct stored_invoice *i = &f->invoice;
+  const struct json *document;
+  if (slice_is(i->status, "void")) {
+    return true;
+  }
+  if (!amount_is_zero(i->paid)) {
+    return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
+  }
+  return document_parse(f->arena, i->document, &document, err) &&
+         reverse_all(f->arena, ledger, i->id, document, now, err) &&
+         db_run(db, "UPDATE invoice SET status = 'void' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
+}
+
+bool invoice_void(struct db *db, struct ledger *ledger, slice id, instant now, struct error *err) {
+  struct found_invoice f = {.arena = arena_new()};
+  bool ok = find(db, id, &f, err) && void_found(db, ledger, &f, now, err);
+  arena_free(f.arena);
+  return ok;
+}
