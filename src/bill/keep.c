@@ -1,6 +1,7 @@
 /* Keeping invoices: numbering without gaps, finalizing once, paying, voiding. Each is one step inside the caller's
  * transaction, moving document and ledger together. */
 #include "bill/private.h"
+#include <stdlib.h>
 #include <string.h>
 
 const struct db_migration bill_migrations[] = {

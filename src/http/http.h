@@ -42,6 +42,8 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 void http_answer(struct http_request *r, int status, const char *content_type, slice body);
 /* RFC 9457 from an error: status by code, stable `code`, `detail`, `instance` = request id. */
 void http_problem(struct http_request *r, const struct error *err);
+/* The same with a status of the caller's choice: 401, 413, 415, 422. */
+void http_problem_status(struct http_request *r, int status, const char *code, const char *detail);
 int http_status_of(enum error_code code);
 /* Work that may take long (PDF, summaries) leaves the edge: runs on a small pool, then answers. ERR_LIMIT when the
  * pool's queue is full. */

@@ -1,0 +1,64 @@
+/* Inside http: the server, its edges, and a request on its way. */
+#ifndef METERHOUSE_HTTP_PRIVATE_H
+#define METERHOUSE_HTTP_PRIVATE_H
+#include "http/http.h"
+#include <event2/event.h>
+#include <event2/http.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define HTTP_MAGIC 0x4d485454u
+#define REQUEST_MAGIC 0x4d485251u
+#define EDGE_THREADS_MAX 16
+
+struct http_edge {
+  struct http_server *server;
+  struct event_base *base;
+  struct evhttp *http;
+  struct evhttp_bound_socket *bound;
+  pthread_t thread;
+};
+
+struct http_server {
+  uint32_t magic;
+  struct http_options options;
+  struct http_edge edges[EDGE_THREADS_MAX];
+  unsigned edge_count;
+  int port;
+  _Atomic uint64_t in_flight, sequence;
+  struct workers *workers;
+};
+
+struct http_param {
+  slice name, value;
+};
+struct http_request {
+  uint32_t magic;
+  struct http_edge *edge;
+  struct evhttp_request *ev;
+  struct evkeyvalq query;
+  struct arena *arena;
+  slice path, body;
+  struct http_param params[HTTP_PARAMS_MAX];
+  size_t param_count;
+  char id[40];
+  bool has_cache_control;
+  atomic_bool answered;
+  int status;
+  struct evbuffer *answer;
+};
+
+/* Finds the route; -1 none, -2 the path exists under other methods. */
+int route_find(const struct http_options *options, slice method, slice path, struct http_request *params_into);
+/* Percent-decodes into the arena; ERR_INVALID for a broken escape or a NUL. */
+MUST_USE bool url_decode(struct arena *arena, slice text, slice *out, struct error *err);
+
+/* The general callback of evhttp. */
+void request_arrived(struct evhttp_request *ev, void *edge);
+
+struct workers;
+struct workers *workers_start(unsigned threads);
+MUST_USE bool workers_add(struct workers *w, void (*run)(struct http_request *r, void *context), struct http_request *r,
+                          void *context, struct error *err);
+void workers_stop(struct workers *w);
+#endif

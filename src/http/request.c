@@ -1,0 +1,287 @@
+/* A request from its arrival to its answer: body (plain or gzip), parameters, headers, problem+json. */
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "http/private.h"
+#include <event2/buffer.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <zlib.h>
+
+struct arena *http_arena(struct http_request *r) {
+  return r->arena;
+}
+slice http_path(const struct http_request *r) {
+  return r->path;
+}
+slice http_body(const struct http_request *r) {
+  return r->body;
+}
+const char *http_request_id(const struct http_request *r) {
+  return r->id;
+}
+
+slice http_method(const struct http_request *r) {
+  switch (evhttp_request_get_command(r->ev)) {
+  case EVHTTP_REQ_GET:
+    return SLICE("GET");
+  case EVHTTP_REQ_POST:
+    return SLICE("POST");
+  case EVHTTP_REQ_PUT:
+    return SLICE("PUT");
+  case EVHTTP_REQ_DELETE:
+    return SLICE("DELETE");
+  case EVHTTP_REQ_PATCH:
+    return SLICE("PATCH");
+  case EVHTTP_REQ_HEAD:
+    return SLICE("HEAD");
+  default:
+    return SLICE("OTHER");
+  }
+}
+
+slice http_param(const struct http_request *r, const char *name) {
+  for (size_t i = 0; i < r->param_count; i++) {
+    if (slice_is(r->params[i].name, name)) {
+      return r->params[i].value;
+    }
+  }
+  return (slice){0};
+}
+
+slice http_query(const struct http_request *r, const char *name) {
+  return slice_of(evhttp_find_header(&r->query, name));
+}
+slice http_header(const struct http_request *r, const char *name) {
+  return slice_of(evhttp_find_header(evhttp_request_get_input_headers(r->ev), name));
+}
+
+/* ---- answering ---- */
+
+void http_add_header(struct http_request *r, const char *name, const char *value) {
+  if (strcasecmp(name, "cache-control") == 0) {
+    r->has_cache_control = true;
+  }
+  evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
+}
+
+/* Back on the request's own edge, where libevent wants to be called. */
+static void send_answer(evutil_socket_t fd, short what, void *context) {
+  (void)fd;
+  (void)what;
+  struct http_request *r = context;
+  must(r->magic == REQUEST_MAGIC);
+  evhttp_send_reply(r->ev, r->status, NULL, r->answer);
+  evbuffer_free(r->answer);
+  evhttp_clear_headers(&r->query);
+  arena_free(r->arena);
+  atomic_fetch_sub(&r->edge->server->in_flight, 1);
+  r->magic = 0;
+  free(r);
+}
+
+void http_answer(struct http_request *r, int status, const char *content_type, slice body) {
+  must(r->magic == REQUEST_MAGIC && !atomic_exchange(&r->answered, true));
+  struct evkeyvalq *headers = evhttp_request_get_output_headers(r->ev);
+  evhttp_add_header(headers, "content-type", content_type);
+  evhttp_add_header(headers, "x-request-id", r->id);
+  evhttp_add_header(headers, "x-content-type-options", "nosniff");
+  if (!r->has_cache_control) {
+    evhttp_add_header(headers, "cache-control", "no-store");
+  }
+  r->status = status;
+  r->answer = evbuffer_new();
+  must(r->answer != NULL && evbuffer_add(r->answer, body.ptr, body.len) == 0);
+  must(event_base_once(r->edge->base, -1, EV_TIMEOUT, send_answer, r, NULL) == 0);
+}
+
+int http_status_of(enum error_code code) {
+  switch (code) {
+  case ERR_NONE:
+    return 200;
+  case ERR_INVALID:
+  case ERR_USAGE:
+    return 400;
+  case ERR_OVERFLOW:
+    return 422;
+  case ERR_NOT_FOUND:
+    return 404;
+  case ERR_CONFLICT:
+    return 409;
+  case ERR_LIMIT:
+    return 429;
+  case ERR_DENIED:
+    return 403;
+  case ERR_FUNDS:
+    return 402;
+  case ERR_BUSY:
+    return 503;
+  case ERR_CORRUPT:
+  case ERR_IO:
+    break;
+  }
+  return 500;
+}
+
+static const char *title_of(int status) {
+  switch (status) {
+  case 400:
+    return "Bad request";
+  case 401:
+    return "Not signed in";
+  case 402:
+    return "Not enough credit";
+  case 403:
+    return "Not allowed";
+  case 404:
+    return "Not found";
+  case 405:
+    return "Method not allowed";
+  case 409:
+    return "Conflict";
+  case 413:
+    return "Too large";
+  case 415:
+    return "Unsupported media type";
+  case 422:
+    return "Can not be done";
+  case 429:
+    return "Too many requests";
+  case 503:
+    return "Busy";
+  default:
+    return "Internal error";
+  }
+}
+
+void http_problem_status(struct http_request *r, int status, const char *code, const char *detail) {
+  struct buf body;
+  struct json_out w;
+  buf_init(&body, 1u << 16);
+  json_out_init(&w, &body, false);
+  json_open_object(&w);
+  json_put_cstr(&w, "type", "about:blank");
+  json_put_cstr(&w, "title", title_of(status));
+  json_put_int(&w, "status", status);
+  json_put_cstr(&w, "code", code);
+  json_put_cstr(&w, "detail", detail);
+  json_put_cstr(&w, "instance", r->id);
+  json_close_object(&w);
+  if (status == 429 || status == 503) {
+    http_add_header(r, "retry-after", "1");
+  }
+  if (status == 401) {
+    http_add_header(r, "www-authenticate", "Bearer");
+  }
+  if (status >= 500) {
+    log_line(LOG_ERROR, r->id, "%d %s: %s", status, code, detail);
+  }
+  http_answer(r, status, "application/problem+json", buf_slice(&body));
+  buf_free(&body);
+}
+
+void http_problem(struct http_request *r, const struct error *err) {
+  http_problem_status(r, http_status_of(err->code), error_code_name(err->code), err->message);
+}
+
+/* ---- arriving ---- */
+
+static bool inflate_all(struct http_request *r, z_stream *z, struct error *err) {
+  struct buf out;
+  buf_init(&out, HTTP_BODY_BYTES_MAX);
+  int state = Z_OK;
+  while (state == Z_OK && !out.failed) {
+    char chunk[16384];
+    z->next_out = (Bytef *)chunk;
+    z->avail_out = sizeof chunk;
+    state = inflate(z, Z_NO_FLUSH);
+    buf_add(&out, (slice){chunk, sizeof chunk - z->avail_out});
+    if (state == Z_BUF_ERROR && z->avail_in == 0) {
+      break;
+    }
+  }
+  bool ok = state == Z_STREAM_END && !out.failed;
+  if (out.failed) {
+    error_set(err, ERR_LIMIT, "the body is larger than %u bytes once unpacked", HTTP_BODY_BYTES_MAX);
+  }
+  if (!ok && !out.failed) {
+    error_set(err, ERR_INVALID, "the gzip body is damaged or cut short");
+  }
+  if (ok) {
+    r->body = arena_copy(r->arena, buf_slice(&out));
+  }
+  buf_free(&out);
+  return ok;
+}
+
+static bool unpack_body(struct http_request *r, struct error *err) {
+  slice encoding = http_header(r, "content-encoding");
+  if (encoding.len == 0 || slice_is(encoding, "identity")) {
+    return true;
+  }
+  if (!slice_is(encoding, "gzip")) {
+    return error_set(err, ERR_INVALID, "content-encoding \"" SLICE_FMT "\" is not known: send gzip or none",
+                     SLICE_ARG(encoding));
+  }
+  z_stream z = {.next_in = (Bytef *)(uintptr_t)r->body.ptr, .avail_in = (uInt)r->body.len};
+  must(inflateInit2(&z, 16 + MAX_WBITS) == Z_OK);
+  bool ok = inflate_all(r, &z, err);
+  inflateEnd(&z);
+  return ok;
+}
+
+static bool read_url(struct http_request *r, struct error *err) {
+  const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(r->ev);
+  const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *query = uri ? evhttp_uri_get_query(uri) : NULL;
+  r->path = slice_of(path && *path ? path : "/");
+  if (query && evhttp_parse_query_str(query, &r->query) != 0) {
+    return error_set(err, ERR_INVALID, "the query string can not be read");
+  }
+  return true;
+}
+
+static void dispatch(struct http_request *r) {
+  const struct http_options *options = &r->edge->server->options;
+  struct error err = {0};
+  if (!read_url(r, &err) || !unpack_body(r, &err)) {
+    if (err.code == ERR_LIMIT) {
+      http_problem_status(r, 413, "limit", err.message);
+    } else {
+      http_problem(r, &err);
+    }
+    return;
+  }
+  slice method = http_method(r);
+  int route = route_find(options, slice_is(method, "HEAD") ? SLICE("GET") : method, r->path, r);
+  if (route >= 0) {
+    options->routes[route].handle(r, options->context);
+  } else if (route == -2) {
+    http_problem_status(r, 405, "method_not_allowed", "this path knows other methods; see /api/v1/openapi.json");
+  } else {
+    http_problem_status(r, 404, "not_found", "there is nothing at this path; see /api/v1/openapi.json");
+  }
+}
+
+void request_arrived(struct evhttp_request *ev, void *context) {
+  struct http_edge *edge = context;
+  struct http_request *r = mem_alloc(sizeof *r);
+  r->magic = REQUEST_MAGIC;
+  r->edge = edge;
+  r->ev = ev;
+  r->arena = arena_new();
+  TAILQ_INIT(&r->query);
+  atomic_fetch_add(&edge->server->in_flight, 1);
+  char id[ID_TEXT_MAX];
+  snprintf(r->id, sizeof r->id, "%s", id_new("req", id));
+  struct evbuffer *input = evhttp_request_get_input_buffer(ev);
+  r->body.len = evbuffer_get_length(input);
+  r->body.ptr = r->body.len ? (const char *)evbuffer_pullup(input, -1) : "";
+  dispatch(r);
+}
+
+bool http_work(struct http_request *r, void (*work)(struct http_request *r, void *context), void *context,
+               struct error *err) {
+  return workers_add(r->edge->server->workers, work, r, context, err);
+}

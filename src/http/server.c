@@ -1,0 +1,133 @@
+/* The server: one listening socket shared by the edge threads, each with an event base of its own. */
+#include "base/log.h"
+#include "http/private.h"
+#include <errno.h>
+#include <event2/thread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 1024
+#define REQUEST_TIMEOUT_S 120
+#define WORKER_THREADS 2
+
+/* "127.0.0.1:8080" or "[::1]:8080". */
+static bool parse_address(const char *text, struct sockaddr_storage *address, int *length, struct error *err) {
+  *length = sizeof *address;
+  if (evutil_parse_sockaddr_port(text, (struct sockaddr *)address, length) == 0 && strrchr(text, ':') != NULL) {
+    return true;
+  }
+  return error_set(err, ERR_USAGE, "--listen takes ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, not \"%s\"",
+                   text);
+}
+
+static bool open_socket(const char *listen_text, int *out, int *port, struct error *err) {
+  struct sockaddr_storage address = {0};
+  int length, on = 1;
+  if (!parse_address(listen_text, &address, &length, err)) {
+    return false;
+  }
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  socklen_t size = sizeof address;
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(fd, (struct sockaddr *)&address, (socklen_t)length) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+    error_set(err, ERR_IO, "%s: %s%s", listen_text, strerror(errno),
+              errno == EADDRINUSE ? "; another --listen ADDRESS:PORT helps" : "");
+    if (fd >= 0) {
+      close(fd);
+    }
+    return false;
+  }
+  *out = fd;
+  *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                              : ((struct sockaddr_in *)&address)->sin_port);
+  return true;
+}
+
+static void *edge_run(void *context) {
+  struct http_edge *edge = context;
+  event_base_loop(edge->base, EVLOOP_NO_EXIT_ON_EMPTY);
+  return NULL;
+}
+
+static void edge_start(struct http_server *server, struct http_edge *edge, int fd) {
+  edge->server = server;
+  edge->base = event_base_new();
+  edge->http = evhttp_new(edge->base);
+  must(edge->base && edge->http);
+  evhttp_set_max_body_size(edge->http, HTTP_BODY_BYTES_MAX);
+  evhttp_set_max_headers_size(edge->http, HTTP_HEADER_BYTES_MAX);
+  evhttp_set_timeout(edge->http, REQUEST_TIMEOUT_S);
+  evhttp_set_allowed_methods(edge->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                             EVHTTP_REQ_PATCH | EVHTTP_REQ_HEAD);
+  evhttp_set_gencb(edge->http, request_arrived, edge);
+  int own = dup(fd);
+  must(own >= 0 && evutil_make_socket_closeonexec(own) == 0);
+  edge->bound = evhttp_accept_socket_with_handle(edge->http, own);
+  must(edge->bound != NULL);
+  must(pthread_create(&edge->thread, NULL, edge_run, edge) == 0);
+}
+
+bool http_start(const struct http_options *options, struct http_server **out, struct error *err) {
+  int fd, port;
+  if (!open_socket(options->listen, &fd, &port, err)) {
+    return false;
+  }
+  must(evthread_use_pthreads() == 0);
+  struct http_server *server = mem_alloc(sizeof *server);
+  server->magic = HTTP_MAGIC;
+  server->options = *options;
+  server->port = port;
+  server->workers = workers_start(WORKER_THREADS);
+  unsigned wanted = options->edge_threads ? options->edge_threads : 1;
+  server->edge_count = wanted < EDGE_THREADS_MAX ? wanted : EDGE_THREADS_MAX;
+  for (unsigned i = 0; i < server->edge_count; i++) {
+    edge_start(server, &server->edges[i], fd);
+  }
+  close(fd);
+  *out = server;
+  return true;
+}
+
+int http_port(const struct http_server *server) {
+  return server->port;
+}
+
+static void stop_accepting(evutil_socket_t fd, short what, void *context) {
+  (void)fd;
+  (void)what;
+  struct http_edge *edge = context;
+  evhttp_del_accept_socket(edge->http, edge->bound);
+}
+
+static void stop_loop(evutil_socket_t fd, short what, void *context) {
+  (void)fd;
+  (void)what;
+  event_base_loopbreak(((struct http_edge *)context)->base);
+}
+
+static void on_every_edge(struct http_server *server, event_callback_fn fn) {
+  for (unsigned i = 0; i < server->edge_count; i++) {
+    must(event_base_once(server->edges[i].base, -1, EV_TIMEOUT, fn, &server->edges[i], NULL) == 0);
+  }
+}
+
+void http_stop(struct http_server *server, int grace_ms) {
+  must(server->magic == HTTP_MAGIC);
+  on_every_edge(server, stop_accepting);
+  for (int waited_ms = 0; waited_ms < grace_ms && atomic_load(&server->in_flight) > 0; waited_ms += 10) {
+    nanosleep(&(struct timespec){.tv_nsec = 10000000L}, NULL);
+  }
+  workers_stop(server->workers);
+  on_every_edge(server, stop_loop);
+  for (unsigned i = 0; i < server->edge_count; i++) {
+    pthread_join(server->edges[i].thread, NULL);
+    evhttp_free(server->edges[i].http);
+    event_base_free(server->edges[i].base);
+  }
+  server->magic = 0;
+  free(server);
+}
