@@ -13,6 +13,7 @@ struct http_request; /* lives until it is answered; answering is allowed from an
 
 struct http_route {
   const char *method, *path;                             /* "/api/v1/invoices/{id}/pdf" */
+  const void *data;                                      /* the caller\'s own description of the route */
   void (*handle)(struct http_request *r, void *context); /* on an edge thread; must not block */
 };
 struct http_options {
@@ -29,6 +30,7 @@ void http_stop(struct http_server *server, int grace_ms);
 
 /* Of a request; slices live until it is answered. */
 struct arena *http_arena(struct http_request *r);
+const void *http_route_data(const struct http_request *r); /* `data` of the route that was taken */
 slice http_method(const struct http_request *r);
 slice http_path(const struct http_request *r);
 slice http_param(const struct http_request *r, const char *name); /* path parameter, decoded; empty when absent */

@@ -4,8 +4,10 @@
 #include "http/http.h"
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #define HTTP_MAGIC 0x4d485454u
 #define REQUEST_MAGIC 0x4d485251u
@@ -39,6 +41,7 @@ struct http_request {
   struct evkeyvalq query;
   struct arena *arena;
   slice path, body;
+  const struct http_route *route;
   struct http_param params[HTTP_PARAMS_MAX];
   size_t param_count;
   char id[40];

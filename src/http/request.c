@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "http/private.h"
 #include <event2/buffer.h>
-#include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +11,9 @@
 
 struct arena *http_arena(struct http_request *r) {
   return r->arena;
+}
+const void *http_route_data(const struct http_request *r) {
+  return r->route->data;
 }
 slice http_path(const struct http_request *r) {
   return r->path;
@@ -256,7 +258,8 @@ static void dispatch(struct http_request *r) {
   slice method = http_method(r);
   int route = route_find(options, slice_is(method, "HEAD") ? SLICE("GET") : method, r->path, r);
   if (route >= 0) {
-    options->routes[route].handle(r, options->context);
+    r->route = &options->routes[route];
+    r->route->handle(r, options->context);
   } else if (route == -2) {
     http_problem_status(r, 405, "method_not_allowed", "this path knows other methods; see /api/v1/openapi.json");
   } else {
