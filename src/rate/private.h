@@ -1,0 +1,100 @@
+/* What the files of the rating engine share: exact fractions, stretches of a period, runs and items of usage, steps. */
+#ifndef METERHOUSE_RATE_PRIVATE_H
+#define METERHOUSE_RATE_PRIVATE_H
+#include "rate/rate.h"
+
+/* ---- fraction.c: products of many factors, so that an amount is rounded once at the end of them ---- */
+struct fraction {
+  int128 num, den;
+}; /* den > 0, num >= 0; not always in lowest terms */
+#define FRACTION_ONE ((struct fraction){1, 1})
+MUST_USE bool fraction_times(struct fraction *f, int128 num, int128 den, struct error *err);
+void fraction_reduce(struct fraction *f);
+static inline bool fraction_is_one(struct fraction f) {
+  return f.num == f.den;
+}
+MUST_USE bool amount_times_fraction(amount a, struct fraction f, amount *out, struct error *err);
+MUST_USE bool quantity_times_fraction(quantity q, struct fraction f, quantity *out, struct error *err);
+/* Raw units as units of the meter, half-even to 1e-9. */
+MUST_USE bool quantity_units(const struct meter *meter, quantity raw, quantity *units, struct error *err);
+
+/* ---- segments.c ---- */
+/* A segment, or a gap between segments, while it is being rated. */
+struct stretch {
+  const struct segment *segment;  /* NULL: no contract or no plan version is in force */
+  const struct plan *terms[2];    /* the contract's own first, then the plan */
+  size_t term_count, price_count; /* prices of all terms together */
+  instant from, to;
+  struct fraction months; /* share of a month */
+  const char *prorated;   /* "prorated 12 of 31 days"; NULL for whole months */
+  bool ordered;           /* some items are single rows, because their order in time matters */
+  struct item *items;
+  size_t count, capacity;
+};
+MUST_USE bool stretches_of(struct arena *arena, const struct customer *customer, struct period period,
+                           const struct segment *segments, size_t segment_count, struct stretch **out, size_t *count,
+                           struct error *err);
+
+/* ---- collect.c: rows become items ---- */
+/* All that rows of one dimension set have in common in one stretch: what would take them. */
+struct run {
+  const struct meter *meter;
+  const slice *dimensions;
+  const struct price_rule *price; /* NULL: none matches */
+  size_t slot;                    /* of the price, counted over all terms */
+  rate multiplier;
+  const uint64_t *allowances; /* a bit for each that matches, counted over all terms; NULL: none */
+};
+/* A row, or all rows of a run where their order does not matter or the meter combines them. */
+struct item {
+  const struct run *run;
+  quantity raw, included; /* included: what allowances cover */
+  instant from, to;
+  uint32_t rows, events;
+  size_t sequence; /* of its first row, settles the order of equal times */
+};
+struct intake {
+  struct arena *scratch;
+  const struct customer *customer;
+  struct period period;
+  struct stretch *stretches;
+  size_t stretch_count;
+};
+MUST_USE bool collect_items(const struct intake *intake, const struct usage_row *rows, size_t count, struct error *err);
+bool meter_combines(const struct meter *meter); /* max, min, latest: rows of a run combine instead of adding */
+bool error_at_price(const struct price_rule *price, struct error *err);
+uint32_t count_add(uint32_t a, uint32_t b); /* stays at the highest rather than wrap */
+
+/* ---- allowances.c ---- */
+MUST_USE bool draw_allowances(struct stretch *stretch, struct error *err);
+
+/* ---- models.c: what one price took in one stretch becomes steps ---- */
+struct steps {
+  struct trace_step *items;
+  size_t count, capacity;
+};
+struct taken {
+  struct arena *arena;   /* of the result: notes */
+  struct arena *scratch; /* freed after the rating */
+  const struct stretch *stretch;
+  const struct price_rule *price;
+  const struct item *const *items;
+  size_t item_count;
+};
+MUST_USE bool rate_taken(const struct taken *taken, struct steps *steps, struct error *err);
+
+/* ---- fees.c ---- */
+struct charges {
+  struct charge *items;
+  size_t count, capacity;
+};
+MUST_USE bool charge_fees(struct arena *arena, const struct catalog *catalog, const struct stretch *stretch,
+                          struct charges *charges, struct error *err);
+/* `from` is the first of the stretch's charges. */
+MUST_USE bool charge_true_up(struct arena *arena, const struct stretch *stretch, struct charges *charges, size_t from,
+                             struct error *err);
+
+/* ---- unpriced.c ---- */
+MUST_USE bool list_unpriced(struct arena *arena, const struct stretch *stretches, size_t stretch_count,
+                            struct rating *out, struct error *err);
+#endif

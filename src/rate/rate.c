@@ -1,0 +1,196 @@
+/* Rating a customer's period: usage to items, allowances off them, then fees, prices and true-ups a segment. */
+#include "rate/rate.h"
+
+#include "rate/private.h"
+
+#include <stdlib.h>
+
+const char *charge_kind_name(enum charge_kind kind) {
+  switch (kind) {
+  case CHARGE_USAGE:
+    return "usage";
+  case CHARGE_FEE:
+    return "fee";
+  case CHARGE_TRUE_UP:
+    return "true_up";
+  }
+  return "unknown";
+}
+
+struct work {
+  struct arena *arena, *scratch;
+  const struct catalog *catalog;
+  const struct customer *customer;
+  struct stretch *stretches;
+  size_t stretch_count;
+  struct charges charges;
+  struct steps steps; /* of the charge at hand */
+};
+
+/* ---- one charge ---- */
+
+static bool total_items(const struct taken *taken, struct charge *charge, quantity *included, struct error *err) {
+  for (size_t i = 0; i < taken->item_count; i++) {
+    if (!quantity_add(charge->raw, taken->items[i]->raw, &charge->raw, err) ||
+        !quantity_add(*included, taken->items[i]->included, included, err)) {
+      return false;
+    }
+  }
+  return quantity_units(charge->meter, charge->raw, &charge->units, err) &&
+         quantity_units(charge->meter, *included, &charge->included_units, err);
+}
+
+/* One price for all: a model of prices per unit, a single tier met, nothing flat on top. */
+static void find_unit_price(const struct steps *steps, struct charge *charge) {
+  enum price_model model = charge->price->model;
+  bool per_unit = model == PRICE_PER_UNIT || model == PRICE_GRADUATED || model == PRICE_VOLUME;
+  for (size_t i = 0; i < steps->count; i++) {
+    const struct trace_step *step = &steps->items[i];
+    if (step->tier != steps->items[0].tier || (step->note && step->rows == 0)) {
+      per_unit = false;
+    }
+  }
+  if (per_unit && steps->count > 0) {
+    charge->has_unit_price = true;
+    charge->unit_price = (struct price){steps->items[0].price.each, charge->price->per};
+  }
+}
+
+static bool keep_steps(struct work *w, struct charge *charge, struct error *err) {
+  struct trace_step *copy = arena_array(w->arena, w->steps.count, sizeof *copy);
+  for (size_t i = 0; i < w->steps.count; i++) {
+    copy[i] = w->steps.items[i];
+    if (!amount_add(charge->exact, copy[i].amount, &charge->exact, err)) {
+      return false;
+    }
+  }
+  charge->steps = copy;
+  charge->step_count = w->steps.count;
+  return true;
+}
+
+static bool charge_price(struct work *w, const struct taken *taken, struct error *err) {
+  const struct price_rule *price = taken->price;
+  quantity included = QUANTITY_ZERO;
+  struct charge charge = {.kind = CHARGE_USAGE,
+                          .name = price->name,
+                          .product = price->product,
+                          .unit = price->meter->unit,
+                          .segment = taken->stretch->segment,
+                          .price = price,
+                          .meter = price->meter};
+  w->steps.count = 0;
+  if (!total_items(taken, &charge, &included, err) ||
+      (!quantity_is_zero(charge.raw) && (!rate_taken(taken, &w->steps, err) || !keep_steps(w, &charge, err)))) {
+    return error_at_price(price, err);
+  }
+  if (!quantity_is_zero(charge.raw)) {
+    find_unit_price(&w->steps, &charge);
+    vec_push(&w->charges, charge);
+  }
+  return true;
+}
+
+/* ---- one stretch ---- */
+
+/* Items by the price that took them, prices in their order, items in theirs: starts[slot] .. starts[slot + 1]. */
+static const struct item **by_price(const struct work *w, const struct stretch *s, size_t *starts) {
+  for (size_t i = 0; i < s->count; i++) {
+    if (s->items[i].run->price) {
+      starts[s->items[i].run->slot + 2]++;
+    }
+  }
+  for (size_t slot = 2; slot < s->price_count + 2; slot++) {
+    starts[slot] += starts[slot - 1];
+  }
+  const struct item **sorted = arena_array(w->scratch, s->count, sizeof *sorted);
+  for (size_t i = 0; i < s->count; i++) {
+    if (s->items[i].run->price) {
+      sorted[starts[s->items[i].run->slot + 1]++] = &s->items[i];
+    }
+  }
+  return sorted;
+}
+
+static bool charge_prices(struct work *w, const struct stretch *s, struct error *err) {
+  size_t *starts = arena_array(w->scratch, s->price_count + 2, sizeof *starts);
+  const struct item **sorted = by_price(w, s, starts);
+  for (size_t slot = 0; slot < s->price_count; slot++) {
+    struct taken taken = {.arena = w->arena,
+                          .scratch = w->scratch,
+                          .stretch = s,
+                          .items = sorted + starts[slot],
+                          .item_count = starts[slot + 1] - starts[slot]};
+    if (taken.item_count > 0) {
+      taken.price = taken.items[0]->run->price;
+      if (!charge_price(w, &taken, err)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+static bool rate_stretch(struct work *w, struct stretch *s, struct error *err) {
+  size_t first = w->charges.count;
+  if (!s->segment) {
+    return true;
+  }
+  return draw_allowances(s, err) && charge_fees(w->arena, w->catalog, s, &w->charges, err) &&
+         charge_prices(w, s, err) && charge_true_up(w->arena, s, &w->charges, first, err);
+}
+
+/* ---- the whole ---- */
+
+static bool keep_charges(const struct work *w, struct rating *out, struct error *err) {
+  struct charge *copy = arena_array(w->arena, w->charges.count, sizeof *copy);
+  for (size_t i = 0; i < w->charges.count; i++) {
+    copy[i] = w->charges.items[i];
+    if (!amount_add(out->total, copy[i].exact, &out->total, err)) {
+      return false;
+    }
+  }
+  out->charges = copy;
+  out->charge_count = w->charges.count;
+  return true;
+}
+
+static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_count, struct rating *out,
+                     struct error *err) {
+  const struct segment *segments;
+  size_t segment_count;
+  if (!rate_segments(w->arena, w->catalog, w->customer, out->period, &segments, &segment_count, err) ||
+      !stretches_of(w->arena, w->customer, out->period, segments, segment_count, &w->stretches, &w->stretch_count,
+                    err)) {
+    return false;
+  }
+  const struct intake intake = {w->scratch, w->customer, out->period, w->stretches, w->stretch_count};
+  if (!collect_items(&intake, rows, row_count, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < w->stretch_count; i++) {
+    if (!rate_stretch(w, &w->stretches[i], err)) {
+      return false;
+    }
+  }
+  return list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) && keep_charges(w, out, err);
+}
+
+static void free_work(struct work *w) {
+  for (size_t i = 0; i < w->stretch_count; i++) {
+    vec_free(&w->stretches[i]);
+  }
+  vec_free(&w->charges);
+  vec_free(&w->steps);
+  arena_free(w->scratch);
+}
+
+bool rate_customer(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                   struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
+                   struct error *err) {
+  struct work w = {.arena = arena, .scratch = arena_new(), .catalog = catalog, .customer = customer};
+  *out = (struct rating){.customer = customer, .period = period};
+  bool ok = rate_all(&w, rows, row_count, out, err);
+  free_work(&w);
+  return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
+}
