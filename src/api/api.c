@@ -1,0 +1,101 @@
+/* The table of endpoints, and starting and stopping the server over it. */
+#include "api/private.h"
+#include "base/log.h"
+#include <stdlib.h>
+
+void call_arrived(struct http_request *r, void *api);
+
+const struct api_endpoint api_endpoints[] = {
+    {"GET", "/", "The overview page", "period", NULL, "text/html; charset=utf-8", ALLOW_PUBLIC, NULL, NULL, page_read,
+     NULL, true},
+    {"GET", "/healthz", "Is the server up", NULL, NULL, NULL, ALLOW_PUBLIC, NULL, health_prepare, NULL, NULL, true},
+    {"GET", "/metrics", "Prometheus metrics of the server", NULL, NULL, "text/plain; version=0.0.4", ALLOW_PUBLIC, NULL,
+     NULL, metrics_read, NULL, true},
+    {"GET", "/api/v1/openapi.json", "This document", NULL, NULL, NULL, ALLOW_PUBLIC, NULL, openapi_prepare, NULL, NULL,
+     true},
+    {"POST", "/api/v1/events", "Take usage events: one CloudEvent (structured or binary) or a batch; answers per event",
+     NULL,
+     "CloudEvents 1.0.2 JSON: application/cloudevents+json, application/cloudevents-batch+json, or application/json "
+     "with ce- headers",
+     NULL, ALLOW_OPERATOR, NULL, events_prepare, NULL, events_apply, false},
+    {"GET", "/api/v1/customers", "Customers", "limit cursor", NULL, NULL, ALLOW_OWNER, NULL, NULL, customers_read, NULL,
+     true},
+    {"GET", "/api/v1/customers/{customer}", "A customer with contracts", NULL, NULL, NULL, ALLOW_OWNER, "customer",
+     NULL, customer_read, NULL, true},
+    {"GET", "/api/v1/plans", "Plans and their versions", "limit cursor", NULL, NULL, ALLOW_OWNER | ALLOW_INVESTOR, NULL,
+     NULL, plans_read, NULL, true},
+    {"GET", "/api/v1/plans/{plan}", "All versions of a plan with prices, fees and allowances", NULL, NULL, NULL,
+     ALLOW_OWNER | ALLOW_INVESTOR, NULL, NULL, plan_read, NULL, true},
+    {"GET", "/api/v1/usage", "Usage, grouped by any of: customer, meter, a dimension; and hour, day or month",
+     "period from to customer meter group_by", NULL, NULL, ALLOW_OWNER, "customer", NULL, usage_read, NULL, true},
+    {"GET", "/api/v1/invoices", "Invoices", "customer period status limit cursor", NULL, NULL, ALLOW_OWNER, "customer",
+     NULL, invoices_read, NULL, true},
+    {"GET", "/api/v1/invoices/preview", "What finalizing would give now, for a period open or past", "customer period",
+     NULL, NULL, ALLOW_OWNER, "customer", NULL, preview_read, NULL, true},
+    {"POST", "/api/v1/invoices/finalize", "Finalize one customer's invoice of a period; again gives the same invoice",
+     NULL, "{\"customer\": id, \"period\": \"2026-10\", \"early\": false, \"allow_unpriced\": false}", NULL,
+     ALLOW_OPERATOR, NULL, finalize_prepare, finalize_read, finalize_apply, false},
+    {"GET", "/api/v1/invoices/{invoice}", "An invoice's document, by id or number", NULL, NULL, NULL, ALLOW_OWNER, NULL,
+     NULL, invoice_read, NULL, true},
+    {"GET", "/api/v1/invoices/{invoice}/pdf", "An invoice as PDF", NULL, NULL, "application/pdf", ALLOW_OWNER, NULL,
+     NULL, pdf_read, NULL, true},
+    {"GET", "/api/v1/invoices/{invoice}/explain", "How the amount of a line came to be, as text", "line", NULL,
+     "text/plain; charset=utf-8", ALLOW_OWNER, NULL, NULL, explain_read, NULL, true},
+    {"POST", "/api/v1/invoices/{invoice}/payments", "Record a payment", NULL, "{\"id\": unique, \"amount\": \"10.00\"}",
+     NULL, ALLOW_OPERATOR, NULL, pay_prepare, NULL, pay_apply, false},
+    {"POST", "/api/v1/invoices/{invoice}/void", "Void an invoice: its transfers are reversed, its number stays used",
+     NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL, void_apply, false},
+    {"GET", "/api/v1/ledger/accounts", "Accounts with balances", "prefix limit cursor", NULL, NULL, ALLOW_OPERATOR,
+     NULL, NULL, NULL, accounts_apply, true},
+    {"GET", "/api/v1/ledger/entries", "Entries of an account", "account currency limit cursor", NULL, NULL,
+     ALLOW_OPERATOR, NULL, NULL, NULL, entries_apply, true},
+    {"GET", "/api/v1/summary", "Utilization, revenue, cost, margin and invoices of a period", "period", NULL, NULL,
+     ALLOW_OPERATOR, NULL, NULL, summary_read, NULL, true},
+    {"GET", "/api/v1/keys", "API keys, without their secrets", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, keys_read,
+     NULL, true},
+    {"POST", "/api/v1/keys", "Make a key; its text is shown this once", NULL,
+     "{\"role\": \"customer\", \"customer\": id, \"name\": text}", NULL, ALLOW_OPERATOR, NULL, key_prepare, NULL,
+     key_apply, false},
+    {"DELETE", "/api/v1/keys/{key}", "Revoke a key", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL,
+     key_revoke_apply, false},
+};
+const size_t api_endpoint_count = sizeof api_endpoints / sizeof *api_endpoints;
+
+bool api_start(struct book *book, const struct api_options *options, struct api **out, struct error *err) {
+  struct api *api = mem_alloc(sizeof *api);
+  api->book = book;
+  api->open_overview = options->open_overview;
+  api->started = clock_now();
+  api->routes = mem_alloc(api_endpoint_count * sizeof *api->routes);
+  for (size_t i = 0; i < api_endpoint_count; i++) {
+    api->routes[i] = (struct http_route){.method = api_endpoints[i].method,
+                                         .path = api_endpoints[i].path,
+                                         .data = &api_endpoints[i],
+                                         .handle = call_arrived};
+  }
+  api->core = core_start(book);
+  struct http_options http = {.listen = options->listen,
+                              .edge_threads = options->edge_threads,
+                              .routes = api->routes,
+                              .route_count = api_endpoint_count,
+                              .context = api};
+  if (!http_start(&http, &api->http, err)) {
+    core_stop(api->core);
+    free(api->routes);
+    free(api);
+    return false;
+  }
+  *out = api;
+  return true;
+}
+
+int api_port(const struct api *api) {
+  return http_port(api->http);
+}
+
+void api_stop(struct api *api, int grace_ms) {
+  http_stop(api->http, grace_ms);
+  core_stop(api->core);
+  free(api->routes);
+  free(api);
+}

@@ -1,0 +1,90 @@
+/* Inside api: an endpoint, and one call of it on its way through edge, worker and core. */
+#ifndef METERHOUSE_API_PRIVATE_H
+#define METERHOUSE_API_PRIVATE_H
+#include "api/api.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include <stdatomic.h>
+
+#define API_ANSWER_BYTES_MAX ((size_t)256 << 20)
+#define API_PAGE_DEFAULT 100
+#define API_PAGE_MAX 1000
+
+enum { ALLOW_PUBLIC = 1, ALLOW_CUSTOMER = 2, ALLOW_INVESTOR = 4, ALLOW_OPERATOR = 8 };
+#define ALLOW_OWNER (ALLOW_CUSTOMER | ALLOW_OPERATOR) /* customers see their own */
+
+struct api_call;
+struct api_endpoint {
+  const char *method, *path, *summary;
+  const char *query;       /* names of query parameters, separated by blanks; for the OpenAPI document */
+  const char *body;        /* what a POST takes, in words; NULL when nothing */
+  const char *answer_type; /* default application/json */
+  unsigned allow;
+  /* Where the customer it concerns is named: a path or query parameter. A customer's key is held to its own there. */
+  const char *customer_param;
+  /* The three stages, each optional, in this order. On the edge: parse, must not block. */
+  bool (*prepare)(struct api_call *call, struct error *err);
+  /* On a worker, over a read-only snapshot. */
+  bool (*read)(struct api_call *call, struct book *reader, struct error *err);
+  /* On the core thread: inside a durable batch, or (reads_only) beside it. May run twice: see struct command. */
+  bool (*apply)(struct api_call *call, struct book *book, struct error *err);
+  bool reads_only;
+};
+extern const struct api_endpoint api_endpoints[];
+extern const size_t api_endpoint_count;
+
+struct api {
+  struct book *book;
+  struct core *core;
+  struct http_server *http;
+  struct http_route *routes;
+  bool open_overview;
+  instant started;
+  _Atomic uint64_t events_accepted, events_duplicate, events_conflict, events_invalid, requests, requests_failed;
+};
+
+struct api_call {
+  struct command command; /* first: the core hands back this address */
+  struct api *api;
+  const struct api_endpoint *endpoint;
+  struct http_request *http;
+  struct arena *arena;
+  struct key_identity who;
+  slice customer; /* the one it is about: from customer_param, or the key's own */
+  int status;     /* of the answer; 200 unless a stage says otherwise */
+  struct buf out; /* the answer */
+  struct json_out json;
+  struct digest request_digest;
+  slice idempotency_key;
+  void *state;               /* a stage's, for the next one */
+  void (*drop)(void *state); /* frees it; may be NULL */
+};
+
+/* May this caller see things of `customer`? ERR_NOT_FOUND when not, as if they were not there. */
+MUST_USE bool call_may_see(const struct api_call *call, slice customer, struct error *err);
+/* "limit" and "cursor" of a list. `after` is what the cursor holds. */
+MUST_USE bool call_page(struct api_call *call, size_t *limit, slice *after, struct error *err);
+/* {"data":[ ... ],"next_cursor": ...}: begin, write elements, end with the last element's key when there may be more.
+ */
+void list_begin(struct api_call *call);
+void list_end(struct api_call *call, slice next_after);
+/* The JSON body as an object; ERR_INVALID otherwise. */
+MUST_USE bool call_body(struct api_call *call, const struct json **out, struct error *err);
+void put_amount(struct json_out *w, const char *key, amount a);
+void put_quantity(struct json_out *w, const char *key, quantity q);
+void put_instant(struct json_out *w, const char *key, instant t);
+/* The query's period: "period", or "from" and "to"; `otherwise` when neither is given. */
+MUST_USE bool call_period(struct api_call *call, struct period *out, struct error *err);
+
+/* Replays for ever what an Idempotency-Key was answered; on the core, inside the batch. */
+MUST_USE bool answer_find(struct api_call *call, struct book *book, bool *found, struct error *err);
+MUST_USE bool answer_keep(struct api_call *call, struct book *book, struct error *err);
+
+/* The stages, one file a resource. */
+typedef bool api_stage(struct api_call *call, struct error *err);
+typedef bool api_work(struct api_call *call, struct book *book, struct error *err);
+api_stage events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare, key_prepare;
+api_work events_apply, customers_read, customer_read, plans_read, plan_read, usage_read, invoices_read, invoice_read,
+    pdf_read, explain_read, preview_read, finalize_read, finalize_apply, pay_apply, void_apply, accounts_apply,
+    entries_apply, keys_read, key_apply, key_revoke_apply, summary_read, metrics_read, page_read;
+#endif
