@@ -27,7 +27,7 @@ bool answer_find(struct api_call *call, struct book *book, bool *found, struct e
   }
   *found = l.found;
   if (l.found && !l.same) {
-    return error_set(err, ERR_OVERFLOW, "this Idempotency-Key was used before with another request: use a new key");
+    return error_set(err, ERR_REUSED, "this Idempotency-Key was used before with another request: use a new key");
   }
   return true;
 }

@@ -11,11 +11,17 @@ _Noreturn void base_fail(const char *file, int line, const char *cond) {
 
 /* ---- slices ---- */
 
-slice slice_of(const char *cstr) { return cstr ? (slice){cstr, strlen(cstr)} : (slice){0}; }
+slice slice_of(const char *cstr) {
+  return cstr ? (slice){cstr, strlen(cstr)} : (slice){0};
+}
 
-bool slice_eq(slice a, slice b) { return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0); }
+bool slice_eq(slice a, slice b) {
+  return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
 
-bool slice_is(slice a, const char *cstr) { return slice_eq(a, slice_of(cstr)); }
+bool slice_is(slice a, const char *cstr) {
+  return slice_eq(a, slice_of(cstr));
+}
 
 int slice_cmp(slice a, slice b) {
   size_t shared = a.len < b.len ? a.len : b.len;
@@ -23,11 +29,17 @@ int slice_cmp(slice a, slice b) {
   return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 slice slice_trim(slice s) {
-  while (s.len > 0 && is_blank(s.ptr[0])) { s = (slice){s.ptr + 1, s.len - 1}; }
-  while (s.len > 0 && is_blank(s.ptr[s.len - 1])) { s.len--; }
+  while (s.len > 0 && is_blank(s.ptr[0])) {
+    s = (slice){s.ptr + 1, s.len - 1};
+  }
+  while (s.len > 0 && is_blank(s.ptr[s.len - 1])) {
+    s.len--;
+  }
   return s;
 }
 
@@ -60,8 +72,9 @@ bool error_at(struct error *err, const char *fmt, ...) {
 }
 
 const char *error_code_name(enum error_code code) {
-  static const char *const names[] = {"none",   "invalid", "not_found", "conflict", "limit", "overflow",
-                                      "denied", "funds",   "busy",      "corrupt",  "io",    "usage"};
+  static const char *const names[] = {
+      "none", "invalid", "not_found", "conflict", "limit", "overflow", "denied", "funds", "idempotency_key_reused",
+      "busy", "corrupt", "io",        "usage"};
   must((unsigned)code < sizeof names / sizeof *names);
   return names[code];
 }
@@ -95,7 +108,9 @@ void *mem_grow(void *old, size_t count, size_t size) {
   return p;
 }
 
-struct arena *arena_new(void) { return mem_alloc(sizeof(struct arena)); }
+struct arena *arena_new(void) {
+  return mem_alloc(sizeof(struct arena));
+}
 
 static void free_chunks(struct chunk *c) {
   while (c) {
@@ -106,7 +121,9 @@ static void free_chunks(struct chunk *c) {
 }
 
 void arena_free(struct arena *arena) {
-  if (arena == NULL) { return; }
+  if (arena == NULL) {
+    return;
+  }
   free_chunks(arena->chunks);
   free(arena);
 }
@@ -146,7 +163,9 @@ void *arena_alloc(struct arena *arena, size_t size) {
   must(size < SIZE_MAX / 2);
   size_t rounded = (size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
   struct chunk *c = arena->chunks;
-  if (c == NULL || c->size - c->used < rounded) { c = add_chunk(arena, rounded > CHUNK_BYTES / 4 ? rounded : CHUNK_BYTES); }
+  if (c == NULL || c->size - c->used < rounded) {
+    c = add_chunk(arena, rounded > CHUNK_BYTES / 4 ? rounded : CHUNK_BYTES);
+  }
   void *p = c->bytes + c->used;
   c->used += rounded;
   arena->used_bytes += rounded;
@@ -161,7 +180,9 @@ void *arena_array(struct arena *arena, size_t count, size_t size) {
 
 slice arena_copy(struct arena *arena, slice s) {
   char *p = arena_alloc(arena, s.len + 1);
-  if (s.len > 0) { memcpy(p, s.ptr, s.len); }
+  if (s.len > 0) {
+    memcpy(p, s.ptr, s.len);
+  }
   return (slice){p, s.len};
 }
 
@@ -178,11 +199,15 @@ char *arena_printf(struct arena *arena, const char *fmt, ...) {
   return p;
 }
 
-size_t arena_used_bytes(const struct arena *arena) { return arena->used_bytes; }
+size_t arena_used_bytes(const struct arena *arena) {
+  return arena->used_bytes;
+}
 
 /* ---- buffers ---- */
 
-void buf_init(struct buf *b, size_t limit_bytes) { *b = (struct buf){.limit = limit_bytes}; }
+void buf_init(struct buf *b, size_t limit_bytes) {
+  *b = (struct buf){.limit = limit_bytes};
+}
 
 void buf_free(struct buf *b) {
   free(b->ptr);
@@ -196,7 +221,9 @@ static bool buf_room(struct buf *b, size_t more) {
   }
   if (b->capacity - b->len < more) {
     size_t wanted = b->capacity < 256 ? 256 : b->capacity * 2;
-    while (wanted - b->len < more) { wanted *= 2; }
+    while (wanted - b->len < more) {
+      wanted *= 2;
+    }
     b->ptr = mem_grow(b->ptr, wanted, 1);
     b->capacity = wanted;
   }
@@ -204,12 +231,16 @@ static bool buf_room(struct buf *b, size_t more) {
 }
 
 void buf_add(struct buf *b, slice s) {
-  if (s.len == 0 || !buf_room(b, s.len)) { return; }
+  if (s.len == 0 || !buf_room(b, s.len)) {
+    return;
+  }
   memcpy(b->ptr + b->len, s.ptr, s.len);
   b->len += s.len;
 }
 
-void buf_addc(struct buf *b, char c) { buf_add(b, (slice){&c, 1}); }
+void buf_addc(struct buf *b, char c) {
+  buf_add(b, (slice){&c, 1});
+}
 
 void buf_addf(struct buf *b, const char *fmt, ...) {
   char text[512];
@@ -230,4 +261,6 @@ void buf_addf(struct buf *b, const char *fmt, ...) {
   va_end(again);
 }
 
-slice buf_slice(const struct buf *b) { return (slice){b->ptr, b->len}; }
+slice buf_slice(const struct buf *b) {
+  return (slice){b->ptr, b->len};
+}

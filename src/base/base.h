@@ -41,6 +41,7 @@ enum error_code {
   ERR_OVERFLOW,  /* a number left its range */
   ERR_DENIED,    /* not allowed: HTTP 401/403 */
   ERR_FUNDS,     /* an account would fall below its floor: HTTP 402 */
+  ERR_REUSED,    /* an idempotency key came again with another request: HTTP 422 */
   ERR_BUSY,      /* someone else holds it: HTTP 409/503 */
   ERR_CORRUPT,   /* a checksum or an invariant of stored data does not hold */
   ERR_IO,        /* the operating system said no */

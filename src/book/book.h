@@ -114,6 +114,9 @@ MUST_USE bool book_count(struct book *book, uint64_t duplicates, uint64_t confli
 /* The picture of a period as text for the terminal and as JSON for the API and the first page. */
 MUST_USE bool book_summary(struct book *book, slice period, struct buf *text, struct buf *json, struct error *err);
 
+/* `wanted` if it names a period; else that of the newest invoice; else the current month. In the arena. */
+MUST_USE bool book_default_period(struct book *book, slice wanted, struct arena *arena, slice *out, struct error *err);
+
 /* ---- keys (roles) ---- */
 enum role { ROLE_NONE, ROLE_CUSTOMER, ROLE_INVESTOR, ROLE_OPERATOR };
 const char *role_name(enum role r);

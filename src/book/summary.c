@@ -255,3 +255,29 @@ bool book_summary(struct book *book, slice period, struct buf *text, struct buf 
   rating_set_free(&set);
   return ok;
 }
+
+struct newest {
+  struct arena *arena;
+  slice period;
+};
+
+static bool take_newest(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct newest *newest = context;
+  newest->period = arena_copy(newest->arena, db_bytes(row, 0));
+  return true;
+}
+
+bool book_default_period(struct book *book, slice wanted, struct arena *arena, slice *out, struct error *err) {
+  struct newest newest = {.arena = arena, .period = wanted};
+  if (wanted.len == 0 && !db_query(book->db, "SELECT period FROM invoice ORDER BY period_from DESC, id LIMIT 1",
+                                   DB_NO_VALUES, take_newest, &newest, err)) {
+    return false;
+  }
+  if (newest.period.len == 0) {
+    struct civil now = time_civil_utc(clock_now());
+    newest.period = slice_of(arena_printf(arena, "%04d-%02d", now.year, now.month));
+  }
+  *out = newest.period;
+  return true;
+}

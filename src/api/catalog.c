@@ -1,0 +1,215 @@
+/* GET customers and plans: what the catalog's files define, read-only here. */
+#include "api/private.h"
+#include <string.h>
+
+static void put_party(struct json_out *w, const struct party *p) {
+  json_put_str(w, "name", p->name);
+  json_put_str(w, "email", p->email);
+  json_put_str(w, "tax_id", p->tax_id);
+  json_put_str(w, "country", p->country);
+  json_key(w, "address");
+  json_open_array(w);
+  for (size_t i = 0; i < p->address_count; i++) {
+    json_str(w, p->address[i]);
+  }
+  json_close_array(w);
+}
+
+static void put_contracts(struct json_out *w, const struct customer *c) {
+  json_key(w, "contracts");
+  json_open_array(w);
+  for (size_t i = 0; i < c->contract_count; i++) {
+    json_open_object(w);
+    json_put_str(w, "plan", c->contracts[i].plan_name);
+    put_instant(w, "from", c->contracts[i].from);
+    if (c->contracts[i].to.ns != INSTANT_MAX.ns) {
+      put_instant(w, "to", c->contracts[i].to);
+    }
+    json_put_bool(w, "own_terms", c->contracts[i].own != NULL);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_customer(struct json_out *w, const struct customer *c) {
+  json_open_object(w);
+  json_put_str(w, "id", c->id);
+  put_party(w, &c->party);
+  json_put_str(w, "group", c->group);
+  json_put_cstr(w, "currency", c->currency->code);
+  json_put_cstr(w, "time_zone", c->time_zone);
+  json_put_str(w, "tax", c->tax ? c->tax->name : (slice){0});
+  json_put_int(w, "payment_days", c->payment_days);
+  put_contracts(w, c);
+  json_close_object(w);
+}
+
+bool customers_read(struct api_call *call, struct book *book, struct error *err) {
+  const struct catalog *catalog = book_catalog(book);
+  size_t limit, written = 0;
+  slice after, last = {0};
+  if (!call_page(call, &limit, &after, err)) {
+    return false;
+  }
+  list_begin(call);
+  for (size_t i = 0; i < catalog->customer_count; i++) {
+    const struct customer *c = &catalog->customers[i];
+    struct error hidden = {0};
+    if (slice_cmp(c->id, after) <= 0 || !call_may_see(call, c->id, &hidden)) {
+      continue;
+    }
+    if (written == limit) {
+      list_end(call, last);
+      return true;
+    }
+    put_customer(&call->json, c);
+    last = c->id;
+    written++;
+  }
+  list_end(call, (slice){0});
+  return true;
+}
+
+bool customer_read(struct api_call *call, struct book *book, struct error *err) {
+  const struct customer *c = catalog_customer(book_catalog(book), call->customer);
+  if (c == NULL) {
+    return error_set(err, ERR_NOT_FOUND, "there is no customer \"" SLICE_FMT "\"", SLICE_ARG(call->customer));
+  }
+  put_customer(&call->json, c);
+  return true;
+}
+
+static void put_matches(struct json_out *w, const struct meter *meter, const struct match *matches, size_t count) {
+  json_key(w, "match");
+  json_open_object(w);
+  for (size_t m = 0; m < count; m++) {
+    json_key_slice(w, meter->dimensions[matches[m].dimension]);
+    json_open_array(w);
+    for (size_t v = 0; v < matches[m].count; v++) {
+      json_str(w, matches[m].values[v]);
+    }
+    json_close_array(w);
+  }
+  json_close_object(w);
+}
+
+static void put_tiers(struct json_out *w, const struct price_rule *p) {
+  json_key(w, "tiers");
+  json_open_array(w);
+  for (size_t t = 0; t < p->tier_count; t++) {
+    json_open_object(w);
+    if (!p->tiers[t].last) {
+      put_quantity(w, "up_to", p->tiers[t].up_to);
+    }
+    put_amount(w, "price", p->tiers[t].each);
+    if (!amount_is_zero(p->tiers[t].flat)) {
+      put_amount(w, "flat", p->tiers[t].flat);
+    }
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_price_rule(struct json_out *w, const struct price_rule *p) {
+  json_open_object(w);
+  json_put_str(w, "name", p->name);
+  json_put_str(w, "product", p->product);
+  json_put_str(w, "meter", p->meter->name);
+  json_put_str(w, "unit", p->meter->unit);
+  put_matches(w, p->meter, p->matches, p->match_count);
+  json_put_cstr(w, "model", price_model_name(p->model));
+  put_quantity(w, "per", p->per);
+  put_tiers(w, p);
+  json_close_object(w);
+}
+
+static void put_fees(struct json_out *w, const struct plan *plan) {
+  static const char *const every[] = {"once", "month", "hour"};
+  json_key(w, "fees");
+  json_open_array(w);
+  for (size_t i = 0; i < plan->fee_count; i++) {
+    json_open_object(w);
+    json_put_str(w, "name", plan->fees[i].name);
+    put_amount(w, "price", plan->fees[i].each);
+    put_quantity(w, "count", plan->fees[i].count);
+    json_put_cstr(w, "every", every[plan->fees[i].every]);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_allowances(struct json_out *w, const struct plan *plan) {
+  json_key(w, "allowances");
+  json_open_array(w);
+  for (size_t i = 0; i < plan->allowance_count; i++) {
+    const struct allowance *a = &plan->allowances[i];
+    json_open_object(w);
+    json_put_str(w, "name", a->name);
+    json_put_str(w, "meter", a->meter->name);
+    put_matches(w, a->meter, a->matches, a->match_count);
+    put_quantity(w, "included", a->included);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_plan(struct json_out *w, const struct plan *plan) {
+  json_open_object(w);
+  json_put_str(w, "name", plan->name);
+  json_put_str(w, "title", plan->title);
+  put_instant(w, "valid_from", plan->valid_from);
+  json_put_cstr(w, "currency", plan->currency->code);
+  json_key(w, "prices");
+  json_open_array(w);
+  for (size_t i = 0; i < plan->price_count; i++) {
+    put_price_rule(w, &plan->prices[i]);
+  }
+  json_close_array(w);
+  put_fees(w, plan);
+  put_allowances(w, plan);
+  if (plan->has_minimum) {
+    put_amount(w, "minimum", plan->minimum);
+  }
+  json_close_object(w);
+}
+
+bool plans_read(struct api_call *call, struct book *book, struct error *err) {
+  const struct catalog *catalog = book_catalog(book);
+  size_t limit, written = 0;
+  slice after, last = {0};
+  if (!call_page(call, &limit, &after, err)) {
+    return false;
+  }
+  list_begin(call);
+  /* All versions of a name go together, so a page may run over its limit by a name's versions. */
+  for (size_t i = 0; i < catalog->plan_count; i++) {
+    if (slice_cmp(catalog->plans[i].name, after) <= 0) {
+      continue;
+    }
+    if (written >= limit && !slice_eq(catalog->plans[i].name, last)) {
+      list_end(call, last);
+      return true;
+    }
+    put_plan(&call->json, &catalog->plans[i]);
+    last = catalog->plans[i].name;
+    written++;
+  }
+  list_end(call, (slice){0});
+  return true;
+}
+
+bool plan_read(struct api_call *call, struct book *book, struct error *err) {
+  const struct catalog *catalog = book_catalog(book);
+  slice name = http_param(call->http, "plan");
+  bool found = false;
+  list_begin(call);
+  for (size_t i = 0; i < catalog->plan_count; i++) {
+    if (!slice_eq(catalog->plans[i].name, name)) {
+      continue;
+    }
+    put_plan(&call->json, &catalog->plans[i]);
+    found = true;
+  }
+  list_end(call, (slice){0});
+  return found || error_set(err, ERR_NOT_FOUND, "there is no plan \"" SLICE_FMT "\"", SLICE_ARG(name));
+}

@@ -1,0 +1,247 @@
+/* Invoices: list, document, PDF, explanation, preview, finalize, payments, void. */
+#include "api/private.h"
+#include "base/file.h"
+#include <string.h>
+
+static void put_stored(struct json_out *w, const struct stored_invoice *i) {
+  json_open_object(w);
+  json_put_str(w, "id", i->id);
+  json_put_str(w, "number", i->number);
+  json_put_str(w, "customer", i->customer);
+  json_put_str(w, "period", i->period);
+  json_put_str(w, "status", i->status);
+  json_put_str(w, "currency", i->currency);
+  put_amount(w, "total", i->total);
+  put_amount(w, "paid", i->paid);
+  put_instant(w, "issued", i->issued);
+  put_instant(w, "due", i->due);
+  json_close_object(w);
+}
+
+struct page {
+  struct api_call *call;
+  size_t limit, written;
+  slice last;
+  bool more;
+};
+
+static bool list_one(void *context, const struct stored_invoice *i, struct error *err) {
+  (void)err;
+  struct page *page = context;
+  if (page->written == page->limit) {
+    page->more = true;
+    return true;
+  }
+  put_stored(&page->call->json, i);
+  page->last = arena_copy(page->call->arena, i->id);
+  page->written++;
+  return true;
+}
+
+bool invoices_read(struct api_call *call, struct book *book, struct error *err) {
+  struct page page = {.call = call};
+  struct invoice_query query = {.customer = call->customer,
+                                .period = http_query(call->http, "period"),
+                                .status = http_query(call->http, "status")};
+  if (!call_page(call, &page.limit, &query.after_id, err)) {
+    return false;
+  }
+  query.limit = page.limit + 1; /* one more tells whether there is a next page */
+  list_begin(call);
+  if (!invoice_list(book_db(book), &query, list_one, &page, err)) {
+    return false;
+  }
+  list_end(call, page.more ? page.last : (slice){0});
+  return true;
+}
+
+/* The invoice named in the path, if the caller may see it. */
+struct found {
+  struct api_call *call;
+  slice document, id;
+  bool found;
+};
+
+static bool take(void *context, const struct stored_invoice *i, struct error *err) {
+  struct found *f = context;
+  if (!call_may_see(f->call, i->customer, err)) {
+    return false;
+  }
+  f->found = true;
+  f->id = arena_copy(f->call->arena, i->id);
+  f->document = arena_copy(f->call->arena, i->document);
+  return true;
+}
+
+static bool find_invoice(struct api_call *call, struct book *book, struct found *out, struct error *err) {
+  slice name = http_param(call->http, "invoice");
+  struct invoice_query query = {.id = name, .limit = 1, .with_document = true};
+  *out = (struct found){.call = call};
+  return invoice_list(book_db(book), &query, take, out, err) &&
+         (out->found || error_set(err, ERR_NOT_FOUND, "there is no invoice \"" SLICE_FMT "\"", SLICE_ARG(name)));
+}
+
+bool invoice_read(struct api_call *call, struct book *book, struct error *err) {
+  struct found f;
+  if (!find_invoice(call, book, &f, err)) {
+    return false;
+  }
+  buf_add(&call->out, f.document);
+  return true;
+}
+
+bool pdf_read(struct api_call *call, struct book *book, struct error *err) {
+  struct found f;
+  return find_invoice(call, book, &f, err) &&
+         invoice_pdf(f.document, book_catalog(book)->seller.logo_path, &call->out, err);
+}
+
+bool explain_read(struct api_call *call, struct book *book, struct error *err) {
+  struct found f;
+  quantity line;
+  slice text = http_query(call->http, "line");
+  if (!quantity_parse(text, &line, err)) {
+    return error_set(err, ERR_INVALID, "say line=N: the number of a line on the invoice");
+  }
+  return find_invoice(call, book, &f, err) &&
+         invoice_explain(f.document, (uint32_t)(line.e9 / QUANTITY_E9), &call->out, err);
+}
+
+/* ---- preview and finalize: the same draft ---- */
+
+struct draft {
+  struct rating_set set;
+  struct invoice invoice;
+  bool early, allow_unpriced;
+  slice customer, period;
+};
+
+static void drop_draft(void *state) {
+  struct draft *d = state;
+  if (d->set.arena) {
+    rating_set_free(&d->set);
+  }
+}
+
+static bool draft_invoice(struct book *book, struct draft *d, struct error *err) {
+  if (!book_rate(book, d->customer, d->period, &d->set, err)) {
+    return false;
+  }
+  if (d->set.rating_count == 0) {
+    return error_set(err, ERR_NOT_FOUND, "customer " SLICE_FMT " has no charges in " SLICE_FMT, SLICE_ARG(d->customer),
+                     SLICE_ARG(d->period));
+  }
+  return rating_set_invoice(&d->set, book_catalog(book), &d->set.ratings[0], &d->invoice, err);
+}
+
+bool preview_read(struct api_call *call, struct book *book, struct error *err) {
+  struct draft d = {.customer = call->customer, .period = http_query(call->http, "period")};
+  if (d.customer.len == 0 || d.period.len == 0) {
+    return error_set(err, ERR_INVALID, "say customer= and period=2026-10");
+  }
+  bool ok = draft_invoice(book, &d, err);
+  if (ok) {
+    invoice_to_json(&d.invoice, &call->out);
+  }
+  drop_draft(&d);
+  return ok;
+}
+
+static bool body_flag(const struct json *body, const char *key) {
+  const struct json *flag = json_get(body, key);
+  return flag && flag->kind == JSON_BOOL && flag->boolean;
+}
+
+bool finalize_prepare(struct api_call *call, struct error *err) {
+  const struct json *body;
+  if (!call_body(call, &body, err)) {
+    return false;
+  }
+  struct draft *d = arena_alloc(call->arena, sizeof *d);
+  *d = (struct draft){.customer = json_text(body, "customer"),
+                      .period = json_text(body, "period"),
+                      .early = body_flag(body, "early"),
+                      .allow_unpriced = body_flag(body, "allow_unpriced")};
+  call->state = d;
+  call->drop = drop_draft;
+  return (d->customer.len > 0 && d->period.len > 0) ||
+         error_set(err, ERR_INVALID, "the body should name customer and period");
+}
+
+bool finalize_read(struct api_call *call, struct book *book, struct error *err) {
+  struct draft *d = call->state;
+  if (!draft_invoice(book, d, err)) {
+    return false;
+  }
+  if (!d->early && d->invoice.period.to.ns > clock_now().ns) {
+    return error_set(err, ERR_CONFLICT, "the period has not ended; \"early\": true finalizes it all the same");
+  }
+  if (d->invoice.rating->unpriced_count > 0 && !d->allow_unpriced) {
+    return error_set(err, ERR_CONFLICT,
+                     "%zu kinds of usage have no price (see the preview); \"allow_unpriced\": true leaves them out",
+                     d->invoice.rating->unpriced_count);
+  }
+  return d->invoice.line_count > 0 || error_set(err, ERR_CONFLICT, "there is nothing to invoice in this period");
+}
+
+bool finalize_apply(struct api_call *call, struct book *book, struct error *err) {
+  struct draft *d = call->state;
+  struct invoice invoice = d->invoice;
+  bool existed;
+  slice id;
+  if (!invoice_finalize(d->set.arena, book_db(book), book_ledger(book), &invoice, clock_now(), d->set.journal_position,
+                        &existed, &id, err)) {
+    return false;
+  }
+  struct found f = {.call = call};
+  struct invoice_query query = {.id = id, .limit = 1, .with_document = true};
+  if (!invoice_list(book_db(book), &query, take, &f, err)) {
+    return false;
+  }
+  must(f.found);
+  buf_add(&call->out, f.document);
+  call->status = existed ? 200 : 201;
+  return true;
+}
+
+/* ---- payments and void ---- */
+
+struct payment {
+  slice id;
+  amount amount;
+};
+
+bool pay_prepare(struct api_call *call, struct error *err) {
+  const struct json *body;
+  struct payment *p = arena_alloc(call->arena, sizeof *p);
+  if (!call_body(call, &body, err)) {
+    return false;
+  }
+  p->id = json_text(body, "id");
+  call->state = p;
+  if (p->id.len == 0 || p->id.len > 100) {
+    return error_set(err, ERR_INVALID,
+                     "id: a payment needs one of at most 100 bytes; again with the same id books nothing twice");
+  }
+  return amount_parse(json_text(body, "amount"), &p->amount, err) || error_at(err, "amount");
+}
+
+static bool answer_stored(struct api_call *call, struct book *book, slice id, struct error *err) {
+  struct page page = {.call = call, .limit = 1};
+  struct invoice_query query = {.id = id, .limit = 1};
+  return invoice_list(book_db(book), &query, list_one, &page, err);
+}
+
+bool pay_apply(struct api_call *call, struct book *book, struct error *err) {
+  const struct payment *p = call->state;
+  struct found f;
+  return find_invoice(call, book, &f, err) &&
+         invoice_pay(book_db(book), book_ledger(book), f.id, p->id, p->amount, clock_now(), err) &&
+         answer_stored(call, book, f.id, err);
+}
+
+bool void_apply(struct api_call *call, struct book *book, struct error *err) {
+  struct found f;
+  return find_invoice(call, book, &f, err) && invoice_void(book_db(book), book_ledger(book), f.id, clock_now(), err) &&
+         answer_stored(call, book, f.id, err);
+}
