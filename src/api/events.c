@@ -2,6 +2,7 @@
  * answered one by one after the batch is durable. */
 #include "api/private.h"
 #include <event2/http.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

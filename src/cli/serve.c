@@ -1,0 +1,108 @@
+/* meterhouse serve: the server over a book, until SIGINT or SIGTERM. */
+#include "api/api.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include <signal.h>
+#include <string.h>
+
+#define GRACE_MS 10000
+#define EDGE_THREADS 2
+
+/* On a book without any key a first operator key is made, or nobody could ever sign in. It is shown this once. */
+struct first_key {
+  bool exists;
+};
+
+static bool key_exists(void *context, slice id, enum role role, slice customer, slice name, instant created,
+                       bool revoked, struct error *err) {
+  (void)id;
+  (void)customer;
+  (void)name;
+  (void)created;
+  (void)err;
+  struct first_key *first = context;
+  first->exists = first->exists || (role == ROLE_OPERATOR && !revoked);
+  return true;
+}
+
+static bool make_first_key(struct book *book, char secret[96], struct error *err) {
+  struct first_key first = {false};
+  secret[0] = '\0';
+  if (!key_list(book, key_exists, &first, err)) {
+    return false;
+  }
+  if (first.exists) {
+    return true;
+  }
+  if (!book_begin(book, err)) {
+    return false;
+  }
+  if (!key_create(book, ROLE_OPERATOR, (slice){0}, SLICE("first start"), secret, err)) {
+    book_undo(book);
+    return false;
+  }
+  return book_commit(book, err);
+}
+
+static void announce(const struct cli_args *args, int port, const char *secret) {
+  const char *listen = cli_value(args, "--listen");
+  const char *colon = listen ? strrchr(listen, ':') : NULL;
+  int host_length = colon ? (int)(colon - listen) : 0;
+  printf("meterhouse: http://%.*s:%d/%s%s\n", colon ? host_length : 9, colon ? listen : "127.0.0.1", port,
+         secret[0] ? "#key=" : "", secret);
+  if (secret[0]) {
+    printf("operator key, shown this once: %s\n", secret);
+  } else if (!cli_flag(args, "--open-overview")) {
+    printf("sign in with a key; `meterhouse key create` makes one while the server is stopped\n");
+  }
+  fflush(stdout);
+}
+
+/* Blocked before any thread starts, so that all of them leave these signals to the wait below. */
+static void block_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+  must(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static bool serve(const struct cli_args *args, struct book *book, struct error *err) {
+  sigset_t signals;
+  struct api *api;
+  char secret[96];
+  int got;
+  const char *listen = cli_value(args, "--listen");
+  struct api_options options = {.listen = listen ? listen : "127.0.0.1:8080",
+                                .edge_threads = EDGE_THREADS,
+                                .open_overview = cli_flag(args, "--open-overview")};
+  block_signals(&signals);
+  if (!make_first_key(book, secret, err) || !api_start(book, &options, &api, err)) {
+    return false;
+  }
+  announce(args, api_port(api), secret);
+  must(sigwait(&signals, &got) == 0);
+  log_line(LOG_INFO, "serve", "%s: finishing what is under way", got == SIGINT ? "interrupted" : "asked to stop");
+  api_stop(api, GRACE_MS);
+  return true;
+}
+
+static int run(const struct cli_args *args) {
+  struct error err = {0};
+  struct book *book = NULL;
+  bool ok = book_open(cli_value(args, "--data"), cli_value(args, "--catalog"), BOOK_WRITE, &book, &err) &&
+            serve(args, book, &err);
+  book_close(book);
+  return ok ? CLI_EXIT_DONE : cli_fail(args, &err);
+}
+
+const struct cli_command cli_serve = {
+    .name = "serve",
+    .summary = "serve a book over HTTP: events, usage, invoices, ledger, overview page",
+    .example = "meterhouse serve --data book --catalog catalog --listen 127.0.0.1:8080",
+    .options = {CLI_OPTION_DATA,
+                {"--catalog", "DIR", "the catalog; remembered by the book", false},
+                {"--listen", "ADDR:PORT", "default 127.0.0.1:8080; port 0 takes a free one", false},
+                {"--open-overview", NULL, "show the overview page's numbers without a key (for sample books)", false}},
+    .run = run,
+};
