@@ -32,7 +32,7 @@ static bool times(struct fraction *f, int128 num, int128 den) {
 }
 
 bool fraction_times(struct fraction *f, int128 num, int128 den, struct error *err) {
-  must(num >= 0 && den > 0);
+  must(den > 0);
   if (times(f, num, den)) {
     return true;
   }
@@ -41,6 +41,14 @@ bool fraction_times(struct fraction *f, int128 num, int128 den, struct error *er
   cancel(&f->num, &den);
   cancel(&num, &f->den);
   return times(f, num, den) || error_set(err, ERR_OVERFLOW, "a product of usage and price is too large to be exact");
+}
+
+/* Price and multiplier are small where usage may be vast, so those two are multiplied and usage is left to muldiv. */
+bool amount_of_usage(amount each, int128 count, int128 per, rate multiplier, amount *out, struct error *err) {
+  struct fraction weighted = {each.e12, per}, factor = {multiplier.e12, RATE_ONE.e12};
+  fraction_reduce(&factor);
+  return fraction_times(&weighted, factor.num, factor.den, err) &&
+         int128_muldiv(weighted.num, count, weighted.den, ROUND_HALF_EVEN, &out->e12, err);
 }
 
 bool amount_times_fraction(amount a, struct fraction f, amount *out, struct error *err) {

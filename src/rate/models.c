@@ -139,14 +139,6 @@ static struct trace_step *add_step(struct rating_work *w, size_t tier, const str
   return &w->steps->items[w->steps->count - 1];
 }
 
-static bool step_amount(amount each, int128 times_num, int128 times_den, rate multiplier, amount *out,
-                        struct error *err) {
-  struct fraction f = FRACTION_ONE;
-  return fraction_times(&f, times_num, times_den, err) && fraction_times(&f, multiplier.e12, RATE_ONE.e12, err) &&
-         amount_times_fraction(each, f, out, err);
-}
-
-/* each x usage x multiplier / per, rounded once. */
 static bool metered_step(struct rating_work *w, size_t tier, size_t cell_tier, size_t group, struct error *err) {
   struct price price;
   const struct cell *cell = cell_at(w, cell_tier, group);
@@ -157,7 +149,7 @@ static bool metered_step(struct rating_work *w, size_t tier, size_t cell_tier, s
     return false;
   }
   struct trace_step *step = add_step(w, tier, cell, price, w->groups[group]);
-  return step_amount(price.each, cell_billable(cell).e9, price.per.e9, step->multiplier, &step->amount, err);
+  return amount_of_usage(price.each, cell_billable(cell).e9, price.per.e9, step->multiplier, &step->amount, err);
 }
 
 static void flat_step(struct rating_work *w, size_t tier) {
@@ -233,7 +225,7 @@ static bool packages(struct rating_work *w, size_t group, struct error *err) {
     return false;
   }
   step->note = arena_printf(w->taken->arena, "%s packages", quantity_text(shown, text));
-  return step_amount(price.each, count, 1, step->multiplier, &step->amount, err);
+  return amount_of_usage(price.each, count, 1, step->multiplier, &step->amount, err);
 }
 
 /* stairstep: the flat amount of the step that the group's quantity reaches; flat: the one amount. */
@@ -251,7 +243,7 @@ static bool one_amount(struct rating_work *w, size_t group, struct error *err) {
   }
   step->note = stairs ? arena_printf(w->taken->arena, "step %zu: flat %s", tier + 1, amount_text(flat, text))
                       : arena_printf(w->taken->arena, "flat %s", amount_text(flat, text));
-  return step_amount(flat, 1, 1, step->multiplier, &step->amount, err);
+  return amount_of_usage(flat, 1, 1, step->multiplier, &step->amount, err);
 }
 
 static bool each_group(struct rating_work *w, bool (*rate_group)(struct rating_work *, size_t, struct error *),

@@ -6,13 +6,15 @@
 /* ---- fraction.c: products of many factors, so that an amount is rounded once at the end of them ---- */
 struct fraction {
   int128 num, den;
-}; /* den > 0, num >= 0; not always in lowest terms */
+}; /* den > 0; not always in lowest terms */
 #define FRACTION_ONE ((struct fraction){1, 1})
 MUST_USE bool fraction_times(struct fraction *f, int128 num, int128 den, struct error *err);
 void fraction_reduce(struct fraction *f);
 static inline bool fraction_is_one(struct fraction f) {
   return f.num == f.den;
 }
+/* each x count x multiplier / per, rounded once, half-even. */
+MUST_USE bool amount_of_usage(amount each, int128 count, int128 per, rate multiplier, amount *out, struct error *err);
 MUST_USE bool amount_times_fraction(amount a, struct fraction f, amount *out, struct error *err);
 MUST_USE bool quantity_times_fraction(quantity q, struct fraction f, quantity *out, struct error *err);
 /* Raw units as units of the meter, half-even to 1e-9. */

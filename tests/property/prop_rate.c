@@ -9,8 +9,12 @@
 
 enum { METERS = 3, VERSIONS = 3, PLANS = VERSIONS + 1, CONTRACTS = 2, BORDERS_MAX = 16, ENTRIES_MAX = 4000 };
 
+/* COARSE numbers meet borders exactly; VAST ones leave 128 bits unless fractions are reduced. */
+enum sizes { USUAL, COARSE, VAST };
+
 struct world {
   struct random random;
+  enum sizes sizes;
   struct arena *arena;
   struct catalog catalog;
   struct meter meters[METERS];
@@ -50,12 +54,16 @@ static bool chance(struct world *w, unsigned percent) {
 
 static amount some_amount(struct world *w) {
   static const int64_t scale[] = {1, 1000, 10000000000, 1000000000000};
-  return (amount){(int128)(1 + pick(w, 9999)) * scale[pick(w, 4)]};
+  return (amount){(int128)(1 + pick(w, 9999)) * scale[pick(w, w->sizes == VAST ? 2 : 4)]};
 }
 
 static quantity some_quantity(struct world *w) {
   static const int64_t scale[] = {1, 1000000, 1000000000, 1000000000000};
-  return (quantity){(int128)(1 + pick(w, 99999)) * scale[pick(w, 4)]};
+  if (w->sizes == COARSE) {
+    return (quantity){(int128)(1 + pick(w, 5)) * QUANTITY_E9};
+  }
+  int128 vast = w->sizes == VAST ? AMOUNT_E12 : 1;
+  return (quantity){(int128)(1 + pick(w, 99999)) * scale[pick(w, 4)] * vast};
 }
 
 static instant some_time(struct world *w) {
@@ -103,7 +111,7 @@ static const struct tier *some_tiers(struct world *w, enum price_model model, si
   struct tier *tiers = arena_array(w->arena, *count, sizeof *tiers);
   quantity border = QUANTITY_ZERO;
   for (size_t i = 0; i < *count; i++) {
-    border.e9 += some_quantity(w).e9;
+    border.e9 += i == 0 && chance(w, 5) ? 0 : some_quantity(w).e9;
     tiers[i] = (struct tier){.last = i + 1 == *count, .up_to = border, .each = some_amount(w)};
     if (model == PRICE_STAIRSTEP || (tiered && chance(w, 30))) {
       tiers[i].flat = some_amount(w);
@@ -806,6 +814,7 @@ static size_t run_case(uint64_t seed, uint64_t number) {
   w->number = number;
   w->arena = arena_new();
   random_seed(&w->random, seed, number);
+  w->sizes = (enum sizes)pick(w, 3);
   make_period(w);
   make_meters(w);
   make_plans(w);
