@@ -4,7 +4,9 @@
 #define INT128_MAX_ ((int128)(((uint128)1 << 127) - 1))
 #define INT128_MIN_ (-INT128_MAX_ - 1)
 
-static uint128 magnitude(int128 a) { return a < 0 ? (uint128)0 - (uint128)a : (uint128)a; }
+static uint128 magnitude(int128 a) {
+  return a < 0 ? (uint128)0 - (uint128)a : (uint128)a;
+}
 
 /* ---- 256-bit product and its division by 128 bits ---- */
 
@@ -38,26 +40,39 @@ static uint128 divide(struct u256 n, uint128 divisor, uint128 *remainder) {
 
 /* Does the magnitude go up by one? `rest` of `divisor` was left over. */
 static bool rounds_up(enum rounding how, bool negative, uint128 quotient, uint128 rest, uint128 divisor) {
-  if (rest == 0) { return false; }
+  if (rest == 0) {
+    return false;
+  }
   uint128 other = divisor - rest;
   int half = rest > other ? 1 : rest < other ? -1 : 0;
   switch (how) {
-  case ROUND_HALF_EVEN: return half > 0 || (half == 0 && (quotient & 1));
-  case ROUND_HALF_UP: return half >= 0;
-  case ROUND_HALF_DOWN: return half > 0;
-  case ROUND_UP: return true;
-  case ROUND_DOWN: return false;
-  case ROUND_CEILING: return !negative;
-  case ROUND_FLOOR: return negative;
+  case ROUND_HALF_EVEN:
+    return half > 0 || (half == 0 && (quotient & 1));
+  case ROUND_HALF_UP:
+    return half >= 0;
+  case ROUND_HALF_DOWN:
+    return half > 0;
+  case ROUND_UP:
+    return true;
+  case ROUND_DOWN:
+    return false;
+  case ROUND_CEILING:
+    return !negative;
+  case ROUND_FLOOR:
+    return negative;
   }
   return false;
 }
 
-static bool overflow(struct error *err) { return error_set(err, ERR_OVERFLOW, "the number leaves the range of exact money"); }
+static bool overflow(struct error *err) {
+  return error_set(err, ERR_OVERFLOW, "the number leaves the range of exact money");
+}
 
 static bool with_sign(uint128 size, bool negative, int128 *out, struct error *err) {
   uint128 limit = (uint128)INT128_MAX_ + negative;
-  if (size > limit) { return overflow(err); }
+  if (size > limit) {
+    return overflow(err);
+  }
   *out = negative ? (int128)((uint128)0 - size) : (int128)size;
   return true;
 }
@@ -71,10 +86,14 @@ bool int128_muldiv(int128 a, int128 b, int128 c, enum rounding how, int128 *out,
     rest = product % divisor;
   } else {
     struct u256 wide = multiply(x, y);
-    if (wide.high >= divisor) { return overflow(err); }
+    if (wide.high >= divisor) {
+      return overflow(err);
+    }
     quotient = divide(wide, divisor, &rest);
   }
-  if (rounds_up(how, negative, quotient, rest, divisor) && ++quotient == 0) { return overflow(err); }
+  if (rounds_up(how, negative, quotient, rest, divisor) && ++quotient == 0) {
+    return overflow(err);
+  }
   return with_sign(quotient, negative, out, err);
 }
 
@@ -82,30 +101,46 @@ bool int128_muldiv(int128 a, int128 b, int128 c, enum rounding how, int128 *out,
 
 static bool add(int128 a, int128 b, int128 *out, struct error *err) {
   int128 sum;
-  if (__builtin_add_overflow(a, b, &sum)) { return overflow(err); }
+  if (__builtin_add_overflow(a, b, &sum)) {
+    return overflow(err);
+  }
   *out = sum;
   return true;
 }
 
 static bool subtract(int128 a, int128 b, int128 *out, struct error *err) {
   int128 difference;
-  if (__builtin_sub_overflow(a, b, &difference)) { return overflow(err); }
+  if (__builtin_sub_overflow(a, b, &difference)) {
+    return overflow(err);
+  }
   *out = difference;
   return true;
 }
 
-bool amount_add(amount a, amount b, amount *out, struct error *err) { return add(a.e12, b.e12, &out->e12, err); }
-bool amount_sub(amount a, amount b, amount *out, struct error *err) { return subtract(a.e12, b.e12, &out->e12, err); }
-bool quantity_add(quantity a, quantity b, quantity *out, struct error *err) { return add(a.e9, b.e9, &out->e9, err); }
-bool quantity_sub(quantity a, quantity b, quantity *out, struct error *err) { return subtract(a.e9, b.e9, &out->e9, err); }
+bool amount_add(amount a, amount b, amount *out, struct error *err) {
+  return add(a.e12, b.e12, &out->e12, err);
+}
+bool amount_sub(amount a, amount b, amount *out, struct error *err) {
+  return subtract(a.e12, b.e12, &out->e12, err);
+}
+bool quantity_add(quantity a, quantity b, quantity *out, struct error *err) {
+  return add(a.e9, b.e9, &out->e9, err);
+}
+bool quantity_sub(quantity a, quantity b, quantity *out, struct error *err) {
+  return subtract(a.e9, b.e9, &out->e9, err);
+}
 
 amount amount_negate(amount a) {
   must(a.e12 != INT128_MIN_);
   return (amount){-a.e12};
 }
 
-int amount_cmp(amount a, amount b) { return (a.e12 > b.e12) - (a.e12 < b.e12); }
-int quantity_cmp(quantity a, quantity b) { return (a.e9 > b.e9) - (a.e9 < b.e9); }
+int amount_cmp(amount a, amount b) {
+  return (a.e12 > b.e12) - (a.e12 < b.e12);
+}
+int quantity_cmp(quantity a, quantity b) {
+  return (a.e9 > b.e9) - (a.e9 < b.e9);
+}
 
 /* ---- products ---- */
 
