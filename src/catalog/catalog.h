@@ -8,6 +8,7 @@
 
 #define CATALOG_DIMENSIONS_MAX 16
 #define CATALOG_TIERS_MAX 64
+#define CATALOG_METERS_PER_TYPE_MAX 64 /* meters fed by one event type */
 
 struct place {
   const char *file;
@@ -150,8 +151,8 @@ struct pool_cost {
   amount opex_year;
   amount colocation_kw_month;
   amount energy_kwh;
-  rate load;
-  rate pue;
+  rate load; /* 1 when absent */
+  rate pue;  /* 1 when absent */
   quantity power_kw;
   amount other_month_total;
   bool known;
@@ -171,6 +172,7 @@ struct seller {
   slice logo_path, invoice_prefix, bank, footer;
 };
 
+struct catalog_index;
 struct catalog {
   struct seller seller;
   const struct currency *currency; /* default of plans and customers */
@@ -185,10 +187,12 @@ struct catalog {
   size_t pool_count;
   const struct tax *taxes;
   size_t tax_count;
-  slice digest_hex; /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+  slice digest_hex;                  /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+  const struct catalog_index *index; /* tables behind the look-ups; NULL in a catalog built by hand */
 };
 
-/* Loads every *.yaml and *.yml of a folder (or one file), in name order, as one catalog. All errors found are in `err`,
+/* Loads every *.yaml and *.yml of a folder (or one file), in name order, as one catalog; hidden files and *.map.yaml
+ * (maps of columns for the import) are passed over. All errors found are in `err`,
  * joined by newlines, at most 10, each "FILE:LINE: path: what is wrong, what was expected". */
 MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error *err);
 /* The same from texts in memory (tests, fuzzing). */
@@ -203,7 +207,8 @@ const struct customer *catalog_customer(const struct catalog *c, slice id); /* N
 const struct meter *catalog_meter(const struct catalog *c, slice name);
 /* The version of a plan in force at `t`; NULL when none is yet. */
 const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant t);
-/* Meters fed by an event type: calls back each; there may be several. Returns their number. */
+/* Meters fed by an event type, in the order of the catalog; there may be several. Writes at most `max` of them and
+ * returns how many it wrote; CATALOG_METERS_PER_TYPE_MAX is always enough. */
 size_t catalog_meters_of_type(const struct catalog *c, slice event_type, const struct meter **out, size_t max);
 /* Do the dimension values (parallel to meter->dimensions, empty = absent) satisfy all matches? */
 bool match_all(const struct match *matches, size_t count, const slice *dimensions);

@@ -1,0 +1,122 @@
+/* What the files of the catalog share while YAML becomes a catalog: the loader, its problems, and readers of fields. */
+#ifndef METERHOUSE_CATALOG_PRIVATE_H
+#define METERHOUSE_CATALOG_PRIVATE_H
+#include "base/hash.h"
+#include "base/yaml.h"
+#include "catalog/catalog.h"
+
+#define PROBLEMS_MAX 10
+#define NAME_BYTES_MAX 200
+#define TEXT_BYTES_MAX 2000
+#define LINES_MAX 20    /* of an address */
+#define VALUES_MAX 1000 /* in one list of values to match */
+#define PRICES_PER_PLAN_MAX 10000
+#define PRICES_MAX 100000 /* of all plans and contracts */
+#define CUSTOMERS_MAX 1000000
+#define CONTRACTS_MAX 1000 /* of one customer */
+#define ENTRIES_MAX 10000  /* of any other list */
+
+/* Tables over the catalog that make its look-ups quick; lives with it. */
+struct catalog_index {
+  struct arena *arena; /* holds the whole catalog, this included */
+  struct map meters;   /* name -> struct meter */
+  struct map types;    /* event type -> struct type_meters */
+};
+struct type_meters {
+  const struct meter **items;
+  size_t count;
+};
+void catalog_index_build(struct catalog *catalog, struct catalog_index *index);
+
+struct problems {
+  size_t count; /* found; text holds the first PROBLEMS_MAX */
+  struct buf text;
+};
+
+struct loader {
+  struct arena *arena;   /* of the catalog */
+  struct arena *scratch; /* of the trees and of all that is only needed while loading */
+  struct catalog *catalog;
+  const struct yaml **files; /* the root of each file; NULL for an empty one */
+  size_t file_count;
+  struct problems problems;
+  struct map zones; /* name -> char *, each looked up in the system once */
+  size_t price_count;
+};
+
+/* ---- problems.c ---- */
+void problem(struct loader *l, const struct yaml *node, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void problem_take(struct loader *l, const struct error *err); /* one that already names its place */
+/* Fills err from what was found; true when nothing was. */
+MUST_USE bool problems_report(struct problems *p, struct error *err);
+/* At most 60 bytes of a text, without control characters, for a message. */
+const char *shown(struct loader *l, slice text);
+/* ": did you mean \"x\"?" or "" when nothing is near. */
+const char *did_you_mean(struct loader *l, slice text, const char *const *names);
+/* The same over `count` names, the i-th given by `name_at`. */
+const char *did_you_mean_any(struct loader *l, slice text, slice (*name_at)(const void *items, size_t i),
+                             const void *items, size_t count);
+/* Notes a problem when the name was seen before in `seen`; empty names are let pass. */
+void must_be_new(struct loader *l, struct map *seen, slice name, const struct yaml *node, const char *what);
+
+/* ---- fields.c: a field that is missing or wrong is noted as a problem and read as empty or zero; reading goes on ----
+ */
+/* True for a map with no other keys than these. */
+bool is_map_of(struct loader *l, const struct yaml *node, const char *const *keys);
+const struct yaml *field(const struct yaml *map, const char *key); /* NULL when absent or null */
+const struct yaml *needed(struct loader *l, const struct yaml *map, const char *key, const char *why);
+bool scalar(struct loader *l, const struct yaml *node);
+slice name_of(struct loader *l, const struct yaml *node); /* one line of 1 to NAME_BYTES_MAX bytes; node may be NULL */
+slice text_of(struct loader *l, const struct yaml *node); /* lines allowed, up to TEXT_BYTES_MAX; node may be NULL */
+/* One value, or a list of values. */
+const slice *names_of(struct loader *l, const struct yaml *node, size_t max, size_t *count);
+bool amount_of(struct loader *l, const struct yaml *node, amount *out);     /* not negative */
+bool quantity_of(struct loader *l, const struct yaml *node, quantity *out); /* above zero */
+bool rate_of(struct loader *l, const struct yaml *node, rate low, rate high, rate *out);
+int integer_of(struct loader *l, const struct yaml *node, int low, int high, int otherwise);
+bool instant_of(struct loader *l, const struct yaml *node, const char *zone, instant *out);
+const struct currency *currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise);
+const char *zone_of(struct loader *l, const struct yaml *node, const char *otherwise);
+/* Index into the NULL-terminated names. */
+int choice_of(struct loader *l, const struct yaml *node, const char *const *names, int otherwise);
+struct place place_of(const struct yaml *node);
+void party_of(struct loader *l, const struct yaml *map, struct party *out);
+
+/* The items of a list, none when it is absent; a problem when it is no list or longer than `max`. */
+size_t list_count(struct loader *l, const struct yaml *list, size_t max);
+/* The same for a section that may stand in several files. */
+size_t section_count(struct loader *l, const char *key, size_t max);
+struct section {
+  const char *key;
+  size_t file;
+  const struct yaml *item;
+};
+const struct yaml *section_next(const struct loader *l, struct section *s);
+
+/* ---- one file a section ---- */
+void read_settings(struct loader *l);
+void read_taxes(struct loader *l);
+void read_meters(struct loader *l);
+void read_plans(struct loader *l);
+void read_customers(struct loader *l);
+void read_pools(struct loader *l);
+
+const struct meter *meter_named(struct loader *l, const struct yaml *node); /* NULL and a problem when unknown */
+
+/* ---- read_prices.c: what plans and contracts have in common ---- */
+#define TERMS_KEYS "prices", "fees", "allowances", "minimum"
+void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
+const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
+
+/* ---- check_prices.c ---- */
+/* A price that usage can never reach, because an earlier one takes all of it, is a problem. `nodes` are parallel. */
+void check_prices_reachable(struct loader *l, const struct price_rule *prices, const struct yaml *const *nodes,
+                            size_t count);
+
+/* ---- lookup.c ---- */
+/* The first version of a plan, NULL when there is none of that name. */
+const struct plan *first_version(const struct catalog *catalog, slice name);
+slice plan_name_at(const void *plans, size_t i);
+slice meter_name_at(const void *meters, size_t i);
+slice tax_name_at(const void *taxes, size_t i);
+#endif
