@@ -1,5 +1,5 @@
 /* The SQLite driver: WAL, synchronous FULL, prepared statements kept by the address of their text. */
-#include "store/store.h"
+#include "store/private.h"
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
