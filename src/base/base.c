@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Noreturn void base_fail(const char *file, int line, const char *cond) {
+BASE_NORETURN void base_fail(const char *file, int line, const char *cond) {
   fprintf(stderr, "meterhouse: %s:%d: this must hold: %s\n", file, line, cond);
   abort();
 }

@@ -8,12 +8,17 @@
 #include <stdio.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
+#ifdef __cplusplus
+#define BASE_NORETURN [[noreturn]]
+#else
+#define BASE_NORETURN _Noreturn
+#endif
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* An invariant of the program itself. On in production: a wrong book is worse than a stopped one.
  * Prints file, line and the condition, then aborts. Never used on input. */
 #define must(cond) ((cond) ? (void)0 : base_fail(__FILE__, __LINE__, #cond))
-_Noreturn void base_fail(const char *file, int line, const char *cond);
+BASE_NORETURN void base_fail(const char *file, int line, const char *cond);
 
 /* ---- slices: a view of bytes, not owned, not NUL-terminated ---- */
 typedef struct slice {

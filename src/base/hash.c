@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void start_sodium(void) { must(sodium_init() >= 0); }
+static void start_sodium(void) {
+  must(sodium_init() >= 0);
+}
 
 static void sodium_ready(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -20,7 +22,9 @@ struct digest digest_of(slice bytes) {
   return d;
 }
 
-char *digest_hex(struct digest d, char text[65]) { return sodium_bin2hex(text, 65, d.bytes, sizeof d.bytes); }
+char *digest_hex(struct digest d, char text[65]) {
+  return sodium_bin2hex(text, 65, d.bytes, sizeof d.bytes);
+}
 
 /* ---- hashes for tables ---- */
 
@@ -41,9 +45,13 @@ uint64_t hash64(slice bytes, uint64_t seed) {
   uint64_t h = seed ^ fold(bytes.len ^ k1, k2);
   const char *p = bytes.ptr;
   size_t left = bytes.len;
-  for (; left >= 8; p += 8, left -= 8) { h = fold(h ^ load64(p) ^ k1, k2); }
+  for (; left >= 8; p += 8, left -= 8) {
+    h = fold(h ^ load64(p) ^ k1, k2);
+  }
   uint64_t tail = 0;
-  if (left > 0) { memcpy(&tail, p, left); }
+  if (left > 0) {
+    memcpy(&tail, p, left);
+  }
   h = fold(h ^ tail ^ k2, k1 ^ left);
   return fold(h, k1);
 }
@@ -54,7 +62,9 @@ static uint32_t crc_table[256];
 static void fill_crc_table(void) {
   for (uint32_t i = 0; i < 256; i++) {
     uint32_t crc = i;
-    for (int bit = 0; bit < 8; bit++) { crc = (crc >> 1) ^ (crc & 1 ? UINT32_C(0x82f63b78) : 0); }
+    for (int bit = 0; bit < 8; bit++) {
+      crc = (crc >> 1) ^ (crc & 1 ? UINT32_C(0x82f63b78) : 0);
+    }
     crc_table[i] = crc;
   }
 }
@@ -62,23 +72,31 @@ static void fill_crc_table(void) {
 static uint32_t crc_by_table(uint32_t crc, const uint8_t *p, size_t len) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   must(pthread_once(&once, fill_crc_table) == 0);
-  for (size_t i = 0; i < len; i++) { crc = (crc >> 8) ^ crc_table[(crc ^ p[i]) & 0xff]; }
+  for (size_t i = 0; i < len; i++) {
+    crc = (crc >> 8) ^ crc_table[(crc ^ p[i]) & 0xff];
+  }
   return crc;
 }
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t crc, const uint8_t *p, size_t len) {
   uint64_t wide = crc;
-  for (; len >= 8; p += 8, len -= 8) { wide = __builtin_ia32_crc32di(wide, load64((const char *)p)); }
+  for (; len >= 8; p += 8, len -= 8) {
+    wide = __builtin_ia32_crc32di(wide, load64((const char *)p));
+  }
   crc = (uint32_t)wide;
-  for (; len > 0; p++, len--) { crc = __builtin_ia32_crc32qi(crc, *p); }
+  for (; len > 0; p++, len--) {
+    crc = __builtin_ia32_crc32qi(crc, *p);
+  }
   return crc;
 }
 #endif
 
 uint32_t crc32c(uint32_t start, const void *bytes, size_t len) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("sse4.2")) { return ~crc_by_instruction(~start, bytes, len); }
+  if (__builtin_cpu_supports("sse4.2")) {
+    return ~crc_by_instruction(~start, bytes, len);
+  }
 #endif
   return ~crc_by_table(~start, bytes, len);
 }
@@ -104,7 +122,8 @@ char *id_new(const char *prefix, char text[ID_TEXT_MAX]) {
   uint64_t high = last_ms << 16 | 0x7000 | counter;
   pthread_mutex_unlock(&lock);
   tail = (tail & UINT64_C(0x3fffffffffffffff)) | UINT64_C(0x8000000000000000);
-  int length = snprintf(text, ID_TEXT_MAX, "%s_%016llx%016llx", prefix, (unsigned long long)high, (unsigned long long)tail);
+  int length =
+      snprintf(text, ID_TEXT_MAX, "%s_%016llx%016llx", prefix, (unsigned long long)high, (unsigned long long)tail);
   must(length > 0 && length < ID_TEXT_MAX);
   return text;
 }
@@ -136,7 +155,9 @@ void random_seed(struct random *r, uint64_t seed, uint64_t stream) {
 static uint32_t random_u32(struct random *r) {
   if (r->used == 4) {
     philox4x32(r->key, r->counter, r->word);
-    if (++r->counter[0] == 0) { r->counter[1]++; }
+    if (++r->counter[0] == 0) {
+      r->counter[1]++;
+    }
     r->used = 0;
   }
   return r->word[r->used++];
@@ -152,7 +173,9 @@ uint64_t random_below(struct random *r, uint64_t bound) {
   uint64_t reject_below = (0 - bound) % bound; /* 2^64 mod bound: what would make the low results likelier */
   for (;;) {
     uint64_t x = random_u64(r);
-    if (x >= reject_below) { return x % bound; }
+    if (x >= reject_below) {
+      return x % bound;
+    }
   }
 }
 
@@ -169,7 +192,9 @@ static struct map_slot *map_slot_of(const struct map *m, slice key, uint64_t has
   size_t mask = m->capacity - 1;
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
     struct map_slot *s = &m->slots[i];
-    if (s->hash == 0 || (s->hash == hash && slice_eq(s->key, key))) { return s; }
+    if (s->hash == 0 || (s->hash == hash && slice_eq(s->key, key))) {
+      return s;
+    }
   }
 }
 
@@ -184,14 +209,18 @@ static void map_widen(struct map *m) {
   must(!__builtin_mul_overflow(wider.capacity, sizeof *wider.slots, &bytes));
   wider.slots = mem_alloc(bytes);
   for (size_t i = 0; i < m->capacity; i++) {
-    if (m->slots[i].hash != 0) { *map_slot_of(&wider, m->slots[i].key, m->slots[i].hash) = m->slots[i]; }
+    if (m->slots[i].hash != 0) {
+      *map_slot_of(&wider, m->slots[i].key, m->slots[i].hash) = m->slots[i];
+    }
   }
   free(m->slots);
   *m = wider;
 }
 
 void **map_put(struct map *m, slice key) {
-  if (m->count * 4 >= m->capacity * 3) { map_widen(m); }
+  if (m->count * 4 >= m->capacity * 3) {
+    map_widen(m);
+  }
   uint64_t hash = map_hash(key);
   struct map_slot *s = map_slot_of(m, key, hash);
   if (s->hash == 0) {
@@ -202,6 +231,8 @@ void **map_put(struct map *m, slice key) {
 }
 
 void *map_get(const struct map *m, slice key) {
-  if (m->count == 0) { return NULL; }
+  if (m->count == 0) {
+    return NULL;
+  }
   return map_slot_of(m, key, map_hash(key))->value;
 }

@@ -19,7 +19,8 @@ struct json {
 
 #define JSON_DEPTH_MAX 32
 #define JSON_MEMBERS_MAX 4096 /* per object or array unless the caller splits the input first */
-/* Errors: ERR_INVALID with byte offset and reason (bad UTF-8, NUL byte, duplicate key, trailing bytes, depth). */
+/* The text is one object or array. Errors: ERR_INVALID with byte offset and reason (bad UTF-8, NUL byte, duplicate key,
+ * trailing bytes, depth). */
 MUST_USE bool json_parse(struct arena *arena, slice text, const struct json **out, struct error *err);
 const struct json *json_get(const struct json *object, const char *key); /* NULL when absent or not an object */
 slice json_text(const struct json *object, const char *key);             /* string or number text; empty when absent */

@@ -9,11 +9,15 @@
 
 static _Atomic int level_shown = LOG_INFO;
 
-void log_set_level(enum log_level level) { atomic_store(&level_shown, (int)level); }
+void log_set_level(enum log_level level) {
+  atomic_store(&level_shown, (int)level);
+}
 
 void log_line(enum log_level level, const char *object, const char *fmt, ...) {
   static const char *const names[] = {"error", "warn", "info", "debug"};
-  if ((int)level > atomic_load(&level_shown)) { return; }
+  if ((int)level > atomic_load(&level_shown)) {
+    return;
+  }
   char when[TIME_TEXT_MAX], text[1024];
   va_list args;
   va_start(args, fmt);
@@ -24,10 +28,14 @@ void log_line(enum log_level level, const char *object, const char *fmt, ...) {
 
 void log_progress(const char *what, uint64_t done, uint64_t total) {
   static int64_t last_ns;
-  if (!isatty(STDERR_FILENO)) { return; }
+  if (!isatty(STDERR_FILENO)) {
+    return;
+  }
   int64_t now = clock_now().ns;
   bool end = done == total;
-  if (!end && now - last_ns < PROGRESS_EVERY_NS) { return; }
+  if (!end && now - last_ns < PROGRESS_EVERY_NS) {
+    return;
+  }
   last_ns = now;
   if (end) {
     fprintf(stderr, "\r\033[K");
