@@ -189,17 +189,28 @@ bool instant_of(struct loader *l, const struct yaml *node, const char *zone, ins
   return true;
 }
 
-const struct currency *currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise) {
+/* "usd" means USD; otherwise a well-known one that is spelled nearly so. */
+static const char *currency_meant(struct loader *l, slice text) {
   static const char *const common[] = {"USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "KRW", "SEK", "NOK",
                                        "DKK", "PLN", "CZK", "HUF", "CAD", "AUD", "NZD", "SGD", "HKD", "BRL",
                                        "MXN", "ZAR", "AED", "SAR", "ILS", "TRY", "KWD", NULL};
+  char upper[3];
+  for (size_t i = 0; text.len == 3 && i < 3; i++) {
+    bool lower = text.ptr[i] >= 'a' && text.ptr[i] <= 'z';
+    upper[i] = lower ? (char)(text.ptr[i] - 'a' + 'A') : text.ptr[i];
+  }
+  const struct currency *found = text.len == 3 ? currency_find((slice){upper, 3}) : NULL;
+  return found ? arena_printf(l->scratch, ": did you mean \"%s\"?", found->code) : did_you_mean(l, text, common);
+}
+
+const struct currency *currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise) {
   if (!node || !scalar(l, node)) {
     return otherwise;
   }
   const struct currency *found = currency_find(node->text);
   if (!found) {
     problem(l, node, "\"%s\" is not a currency of ISO 4217, such as USD or EUR%s", shown(l, node->text),
-            did_you_mean(l, node->text, common));
+            currency_meant(l, node->text));
     return otherwise;
   }
   return found;
@@ -273,8 +284,9 @@ int choice_of(struct loader *l, const struct yaml *node, const char *const *name
   return otherwise;
 }
 
-struct place place_of(const struct yaml *node) {
-  return (struct place){node->file, node->line};
+/* The node's own file name goes with the tree. */
+struct place place_of(struct loader *l, const struct yaml *node) {
+  return (struct place){map_get(&l->file_names, slice_of(node->file)), node->line};
 }
 
 /* ---- lists ---- */

@@ -41,8 +41,9 @@ static void parse_file(struct loader *l, const struct catalog_text *text) {
                                      "plans",    "customers", "pools",  NULL};
   const struct yaml *root = NULL;
   struct error err;
-  const char *file = arena_copy(l->arena, slice_of(text->name)).ptr; /* places name it as long as the catalog lives */
-  if (!yaml_parse(l->scratch, file, text->text, &root, &err)) {
+  slice name = arena_copy(l->arena, slice_of(text->name));
+  *map_put(&l->file_names, name) = (void *)(uintptr_t)name.ptr;
+  if (!yaml_parse(l->scratch, text->name, text->text, &root, &err)) {
     problem_take(l, &err);
     return;
   }
@@ -101,6 +102,7 @@ bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalo
   bool ok = problems_report(&l.problems, err);
   buf_free(&l.problems.text);
   map_free(&l.zones);
+  map_free(&l.file_names);
   arena_free(l.scratch);
   if (ok) {
     *out = l.catalog;

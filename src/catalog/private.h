@@ -40,7 +40,8 @@ struct loader {
   const struct yaml **files; /* the root of each file; NULL for an empty one */
   size_t file_count;
   struct problems problems;
-  struct map zones; /* name -> char *, each looked up in the system once */
+  struct map file_names; /* -> char * that lives as long as the catalog, for places */
+  struct map zones;      /* name -> char *, each looked up in the system once */
   size_t price_count;
 };
 
@@ -79,7 +80,7 @@ const struct currency *currency_of(struct loader *l, const struct yaml *node, co
 const char *zone_of(struct loader *l, const struct yaml *node, const char *otherwise);
 /* Index into the NULL-terminated names. */
 int choice_of(struct loader *l, const struct yaml *node, const char *const *names, int otherwise);
-struct place place_of(const struct yaml *node);
+struct place place_of(struct loader *l, const struct yaml *node);
 void party_of(struct loader *l, const struct yaml *map, struct party *out);
 
 /* The items of a list, none when it is absent; a problem when it is no list or longer than `max`. */

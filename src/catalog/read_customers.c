@@ -39,21 +39,22 @@ static const struct plan *plan_named(struct loader *l, const struct yaml *node, 
 }
 
 /* Dates count in the customer's time zone, in which the customer is billed. */
-static void read_term(struct loader *l, const struct yaml *from, const struct yaml *to, const struct plan *first,
+static void read_term(struct loader *l, const struct yaml *map, const char *from_key, const struct plan *first,
                       const struct customer *customer, struct contract *out) {
+  const struct yaml *from = field(map, from_key), *to = field(map, "to");
   char text[TIME_TEXT_MAX];
   out->from = first ? first->valid_from : (instant){0};
   out->to = INSTANT_MAX;
   bool has_from = instant_of(l, from, customer->time_zone, &out->from);
-  bool has_to = instant_of(l, to, customer->time_zone, &out->to);
+  instant_of(l, to, customer->time_zone, &out->to);
   if (has_from && first && out->from.ns < first->valid_from.ns) {
     problem(l, from,
             "plan \"%s\" is valid from %s only (%s:%d): begin the contract then, or leave the plan's first "
             "valid_from out",
             shown(l, first->name), time_format(first->valid_from, text), first->place.file, first->place.line);
   }
-  if (has_to && out->to.ns <= out->from.ns) {
-    problem(l, to, "the contract ends before it begins");
+  if (out->to.ns <= out->from.ns) {
+    problem(l, to ? to : map, "the contract ends before it begins");
   }
 }
 
@@ -80,7 +81,7 @@ static void read_contract(struct loader *l, const struct yaml *map, const struct
   }
   const struct plan *first = plan_named(l, needed(l, map, "plan", "which prices hold"), customer);
   out->plan_name = first ? first->name : (slice){0};
-  read_term(l, field(map, "from"), field(map, "to"), first, customer, out);
+  read_term(l, map, "from", first, customer, out);
   out->own = own_terms(l, map, out, first, customer);
 }
 
@@ -102,7 +103,7 @@ static void read_contracts(struct loader *l, const struct yaml *list, struct cus
   const struct yaml *item = count ? list->child : NULL;
   for (size_t i = 0; i < count; i++, item = item->next) {
     read[i].node = item;
-    read[i].contract.place = place_of(item);
+    read[i].contract.place = place_of(l, item);
     read_contract(l, item, out, &read[i].contract);
   }
   if (count > 0) {
@@ -130,9 +131,9 @@ static void read_short_contract(struct loader *l, const struct yaml *map, struct
   }
   struct contract *contract = arena_alloc(l->arena, sizeof *contract);
   const struct plan *first = plan_named(l, plan, out);
-  contract->place = place_of(plan);
+  contract->place = place_of(l, plan);
   contract->plan_name = first ? first->name : (slice){0};
-  read_term(l, since, NULL, first, out, contract);
+  read_term(l, map, "since", first, out, contract);
   out->contracts = contract;
   out->contract_count = 1;
 }
@@ -186,7 +187,7 @@ void read_customers(struct loader *l) {
   index_taxes(l->catalog, &taxes);
   for (size_t i = 0; i < count; i++) {
     const struct yaml *node = section_next(l, &section);
-    customers[i].place = place_of(node);
+    customers[i].place = place_of(l, node);
     read_customer(l, node, &taxes, &customers[i]);
     must_be_new(l, &seen, customers[i].id, node, "customer");
   }

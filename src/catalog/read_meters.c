@@ -102,7 +102,7 @@ void read_meters(struct loader *l) {
   for (size_t i = 0; i < count; i++) {
     const struct yaml *node = section_next(l, &section);
     meters[i].index = (uint32_t)i;
-    meters[i].place = place_of(node);
+    meters[i].place = place_of(l, node);
     read_meter(l, node, &meters[i]);
     must_be_new(l, &seen, meters[i].name, node, "meter");
     check_type_limit(l, &per_type, meters[i].event_type, node);

@@ -57,7 +57,7 @@ void read_plans(struct loader *l) {
   struct section section = {.key = "plans"};
   for (size_t i = 0; i < count; i++) {
     read[i].node = section_next(l, &section);
-    read[i].plan.place = place_of(read[i].node);
+    read[i].plan.place = place_of(l, read[i].node);
     read_plan(l, read[i].node, &read[i].plan);
   }
   if (count > 0) {

@@ -70,7 +70,7 @@ void read_pools(struct loader *l) {
   struct map seen = {0};
   for (size_t i = 0; i < count; i++) {
     const struct yaml *node = section_next(l, &section);
-    pools[i].place = place_of(node);
+    pools[i].place = place_of(l, node);
     read_pool(l, node, &pools[i]);
     must_be_new(l, &seen, pools[i].name, node, "pool");
   }

@@ -206,7 +206,7 @@ static void read_prices(struct loader *l, const struct yaml *list, struct plan *
   for (size_t i = 0; i < count; i++, item = item->next) {
     nodes[i] = item;
     prices[i].index = (uint32_t)i;
-    prices[i].place = place_of(item);
+    prices[i].place = place_of(l, item);
     read_price(l, item, &prices[i]);
     if (item->kind == YAML_MAP && field(item, "name")) {
       must_be_new(l, &seen, prices[i].name, item, "price");
@@ -245,7 +245,7 @@ static void read_fees(struct loader *l, const struct yaml *list, struct plan *ou
   struct map seen = {0};
   const struct yaml *item = count ? list->child : NULL;
   for (size_t i = 0; i < count; i++, item = item->next) {
-    fees[i].place = place_of(item);
+    fees[i].place = place_of(l, item);
     read_fee(l, item, &fees[i]);
     must_be_new(l, &seen, fees[i].name, item, "fee");
   }
@@ -272,7 +272,7 @@ static void read_allowances(struct loader *l, const struct yaml *list, struct pl
   const struct yaml *item = count ? list->child : NULL;
   for (size_t i = 0; i < count; i++, item = item->next) {
     allowances[i].index = (uint32_t)i;
-    allowances[i].place = place_of(item);
+    allowances[i].place = place_of(l, item);
     read_allowance(l, item, &allowances[i]);
   }
   out->allowances = allowances;

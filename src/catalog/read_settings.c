@@ -119,7 +119,7 @@ void read_taxes(struct loader *l) {
   struct map seen = {0};
   for (size_t i = 0; i < count; i++) {
     const struct yaml *node = section_next(l, &section);
-    taxes[i].place = place_of(node);
+    taxes[i].place = place_of(l, node);
     read_tax(l, node, &taxes[i]);
     must_be_new(l, &seen, taxes[i].name, node, "tax");
   }

@@ -1,0 +1,62 @@
+/* Hostile bytes as a catalog: it is refused with a place, or it is whole and its look-ups hold together. */
+#include "catalog/catalog.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_plan(const struct plan *plan) {
+  for (size_t i = 0; i < plan->price_count; i++) {
+    const struct price_rule *p = &plan->prices[i];
+    must(p->meter != NULL && p->tier_count > 0 && p->tiers[p->tier_count - 1].last && p->name.len > 0);
+    must(quantity_cmp(p->per, QUANTITY_ZERO) > 0);
+    for (size_t t = 0; t < p->tier_count; t++) {
+      must(amount_cmp(p->tiers[t].each, AMOUNT_ZERO) >= 0 && amount_cmp(p->tiers[t].flat, AMOUNT_ZERO) >= 0);
+      must(t < 2 || p->tiers[t].last || quantity_cmp(p->tiers[t - 1].up_to, p->tiers[t].up_to) < 0);
+    }
+    for (size_t m = 0; m < p->match_count; m++) {
+      must(p->matches[m].dimension < p->meter->dimension_count && p->matches[m].count > 0);
+    }
+  }
+}
+
+static void check_customer(const struct catalog *c, const struct customer *customer) {
+  must(catalog_customer(c, customer->id) == customer && customer->currency != NULL && customer->time_zone != NULL);
+  for (size_t i = 0; i < customer->contract_count; i++) {
+    const struct contract *contract = &customer->contracts[i];
+    must(contract->from.ns < contract->to.ns);
+    must(i == 0 || customer->contracts[i - 1].to.ns <= contract->from.ns);
+    must(catalog_plan_at(c, contract->plan_name, contract->from) != NULL);
+    if (contract->own) {
+      check_plan(contract->own);
+    }
+  }
+}
+
+static void check_catalog(const struct catalog *c) {
+  const struct meter *fed[CATALOG_METERS_PER_TYPE_MAX];
+  for (size_t i = 0; i < c->meter_count; i++) {
+    must(catalog_meter(c, c->meters[i].name) == &c->meters[i]);
+    must(catalog_meters_of_type(c, c->meters[i].event_type, fed, CATALOG_METERS_PER_TYPE_MAX) > 0);
+  }
+  for (size_t i = 0; i < c->plan_count; i++) {
+    must(catalog_plan_at(c, c->plans[i].name, c->plans[i].valid_from) == &c->plans[i]);
+    check_plan(&c->plans[i]);
+  }
+  for (size_t i = 0; i < c->customer_count; i++) {
+    check_customer(c, &c->customers[i]);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  struct catalog_text text = {"fuzz.yaml", {(const char *)data, size}};
+  struct catalog *catalog;
+  struct error err = {0};
+  if (catalog_parse(&text, 1, &catalog, &err)) {
+    check_catalog(catalog);
+  } else {
+    must(catalog == NULL && err.code != ERR_NONE && strncmp(err.message, "fuzz.yaml", 9) == 0);
+  }
+  catalog_free(catalog);
+  return 0;
+}
