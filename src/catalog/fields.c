@@ -114,7 +114,7 @@ bool amount_of(struct loader *l, const struct yaml *node, amount *out) {
     return false;
   }
   if (!amount_parse(node->text, out, &err)) {
-    problem(l, node, "\"%s\" is not an amount such as 2.49: %s", shown(l, node->text), err.message);
+    problem(l, node, "%s", err.message);
   } else if (amount_cmp(*out, AMOUNT_ZERO) < 0) {
     problem(l, node, "%s is negative: expected 0 or more; a credit is not a price", shown(l, node->text));
   } else {
@@ -130,7 +130,7 @@ bool quantity_of(struct loader *l, const struct yaml *node, quantity *out) {
     return false;
   }
   if (!quantity_parse(node->text, out, &err)) {
-    problem(l, node, "\"%s\" is not a number such as 1000000: %s", shown(l, node->text), err.message);
+    problem(l, node, "%s", err.message);
   } else if (quantity_cmp(*out, QUANTITY_ZERO) <= 0) {
     problem(l, node, "is %s: expected more than 0", shown(l, node->text));
   } else {
@@ -148,7 +148,7 @@ bool rate_of(struct loader *l, const struct yaml *node, rate low, rate high, rat
     return false;
   }
   if (!rate_parse(slice_trim(node->text), &r, &err)) {
-    problem(l, node, "\"%s\" is not a rate such as \"21 %%\" or 0.21: %s", shown(l, node->text), err.message);
+    problem(l, node, "expected a rate such as 21 %% or 0.21: %s", err.message);
   } else if (r.e12 < low.e12 || r.e12 > high.e12) {
     problem(l, node, "is %s: expected %s to %s (0.21 is 21 %%)", shown(l, node->text), rate_text(low, low_text),
             rate_text(high, high_text));
@@ -182,8 +182,7 @@ bool instant_of(struct loader *l, const struct yaml *node, const char *zone, ins
     return false;
   }
   if (!time_parse_loose(node->text, zone, out, &err)) {
-    problem(l, node, "\"%s\" is not a time such as 2026-01-01 or 2026-01-01T00:00:00Z: %s", shown(l, node->text),
-            err.message);
+    problem(l, node, "expected a date such as 2026-01-01: %s", err.message);
     return false;
   }
   return true;

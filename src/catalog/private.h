@@ -50,7 +50,7 @@ void problem(struct loader *l, const struct yaml *node, const char *fmt, ...) PR
 void problem_take(struct loader *l, const struct error *err); /* one that already names its place */
 /* Fills err from what was found; true when nothing was. */
 MUST_USE bool problems_report(struct problems *p, struct error *err);
-/* At most 60 bytes of a text, without control characters, for a message. */
+/* At most 60 bytes of a text, for a message. */
 const char *shown(struct loader *l, slice text);
 /* ": did you mean \"x\"?" or "" when nothing is near. */
 const char *did_you_mean(struct loader *l, slice text, const char *const *names);

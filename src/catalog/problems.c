@@ -8,6 +8,14 @@
 #define SHOWN_BYTES_MAX 60
 #define SUGGESTION_NAMES_MAX 2000
 
+/* What a file holds may reach a terminal: no escapes, and a problem stays on its line. */
+static void hide_controls(char *text, size_t len) {
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)text[i];
+    text[i] = c < 0x20 || c == 0x7F ? '?' : text[i];
+  }
+}
+
 void problem_take(struct loader *l, const struct error *err) {
   struct problems *p = &l->problems;
   p->count++;
@@ -17,7 +25,9 @@ void problem_take(struct loader *l, const struct error *err) {
   if (p->text.len > 0) {
     buf_addc(&p->text, '\n');
   }
+  size_t start = p->text.len;
   buf_add(&p->text, slice_of(err->message));
+  hide_controls(p->text.ptr + start, p->text.len - start);
 }
 
 void problem(struct loader *l, const struct yaml *node, const char *fmt, ...) {
@@ -68,15 +78,9 @@ const char *shown(struct loader *l, slice text) {
   bool cut = text.len > SHOWN_BYTES_MAX;
   size_t len = cut ? SHOWN_BYTES_MAX : text.len;
   while (cut && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80) {
-    len--;
+    len--; /* not inside a character of UTF-8 */
   }
-  char *copy = arena_printf(l->scratch, SLICE_FMT "%s", (int)len, len ? text.ptr : "", cut ? "..." : "");
-  for (char *c = copy; *c; c++) {
-    if ((unsigned char)*c < 0x20 || *c == 0x7F) {
-      *c = '?';
-    }
-  }
-  return copy;
+  return arena_printf(l->scratch, SLICE_FMT "%s", (int)len, len ? text.ptr : "", cut ? "..." : "");
 }
 
 const char *did_you_mean(struct loader *l, slice text, const char *const *names) {

@@ -60,7 +60,8 @@ static void test_settings(void **state) {
         {"seller: {name: A, country: Netherlands}\n", {"seller.country", "two capital letters"}},
         {"seller: {name: A, email: nobody}\n", {"seller.email", "e-mail"}},
         {"seller: {name: A, invoice_prefix: ../}\n", {"invoice_prefix"}},
-        {"seller: {name: ''}\n", {"must not be empty"}}, {"seller: {name: \"a\\eb\"}\n", {"a?b", "control character"}});
+        {"seller: {name: ''}\n", {"must not be empty"}}, {"seller: {name: \"a\\eb\"}\n", {"a?b", "control character"}},
+        {"\"a\\e[31m\\nb\": 1\n", {"a?[31m?b"}});
 }
 
 static void test_taxes(void **state) {
@@ -68,7 +69,7 @@ static void test_taxes(void **state) {
   CHECK("", {"taxes: [{rate: 21 %}]\n", {"taxes[0]", "\"name\" is missing"}},
         {"taxes: [{name: a}]\n", {"\"rate\" is missing"}},
         {"taxes: [{name: a, rate: 21}]\n", {"taxes[0].rate", "0 to 1"}},
-        {"taxes: [{name: a, rate: -1 %}]\n", {"taxes[0].rate"}}, {"taxes: [{name: a, rate: x}]\n", {"not a rate"}},
+        {"taxes: [{name: a, rate: -1 %}]\n", {"taxes[0].rate"}}, {"taxes: [{name: a, rate: x}]\n", {"expected a rate"}},
         {"taxes: [{name: a, rate: 0}]\n", {"category S needs a rate above 0"}},
         {"taxes: [{name: a, rate: 5 %, category: AE}]\n", {"category AE needs a rate of 0"}},
         {"taxes: [{name: a, rate: 5 %, category: Q}]\n", {"expected one of S, Z, E, AE, G, O"}},
@@ -107,10 +108,10 @@ static void test_prices(void **state) {
         {"    - {meter: gpu_hour, price: 1}\n", {"prices[0].meter: there is no meter", "did you mean \"gpu_hours\"?"}},
         {"    - {meter: calls}\n", {"\"price\" is missing"}},
         {"    - {meter: calls, price: -1}\n", {"prices[0].price: ", "a credit is not a price"}},
-        {"    - {meter: calls, price: $5}\n", {"not an amount such as 2.49"}},
-        {"    - {meter: calls, price: 0.0000000000001}\n", {"not an amount"}},
+        {"    - {meter: calls, price: $5}\n", {"is not a decimal number"}},
+        {"    - {meter: calls, price: 0.0000000000001}\n", {"more than 12 decimals"}},
         {"    - {meter: calls, price: 1e99}\n", {"prices[0].price: "}},
-        {"    - {meter: calls, price: .nan}\n", {"not an amount"}},
+        {"    - {meter: calls, price: .nan}\n", {"is not a decimal number"}},
         {"    - {meter: calls, price: [1]}\n", {"one value, not a list"}},
         {"    - {meter: calls, price: 1, per: 0}\n", {"prices[0].per: ", "more than 0"}},
         {"    - {meter: calls, price: 1, per: -5}\n", {"more than 0"}},
@@ -179,7 +180,7 @@ static void test_terms(void **state) {
         {"plans: [{name: p, allowances: [{included: 5}]}]\n", {"\"meter\" is missing"}},
         {"plans: [{name: p, allowances: [{meter: calls}]}]\n", {"\"included\" is missing"}},
         {"plans: [{name: p, minimum: -1}]\n", {"plans[0].minimum: "}},
-        {"plans: [{name: p, valid_from: soon}]\n", {"plans[0].valid_from: ", "not a time such as"}},
+        {"plans: [{name: p, valid_from: soon}]\n", {"plans[0].valid_from: ", "expected a date"}},
         {"plans: [{name: p, valid_from: 2026-02-29}]\n", {"plans[0].valid_from: "}},
         {"plans:\n  - {name: p, valid_from: 2026-01-01}\n  - {name: p, valid_from: 2026-01-01}\n",
          {"c.yaml:6: ", "2026-01-01T00:00:00Z on c.yaml:5 already"}},
@@ -232,6 +233,35 @@ static void test_two_files(void **state) {
   assert_non_null(strstr(err.message, "\nb.yaml:2: customers[0]: the customer \"x\" stands on a.yaml:2 already"));
 }
 
+static void test_limits(void **state) {
+  (void)state;
+  struct buf text;
+  struct error err = {0};
+  buf_init(&text, 1 << 20);
+  buf_addf(&text, "currency: USD\ncustomers: [{id: %0201d}]\n", 1);
+  buf_addc(&text, '\0');
+  assert_false(parse(text.ptr, &err));
+  assert_non_null(strstr(err.message, "customers[0].id: is 201 bytes long, at most 200"));
+  text.len = 0;
+  buf_add(&text, SLICE(PRICES "    - {meter: calls, model: volume, tiers: ["));
+  for (int i = 1; i <= CATALOG_TIERS_MAX; i++) {
+    buf_addf(&text, "{up_to: %d, price: 1}, ", i);
+  }
+  buf_add(&text, SLICE("{price: 1}]}\n"));
+  buf_addc(&text, '\0');
+  assert_false(parse(text.ptr, &err));
+  assert_non_null(strstr(err.message, "prices[0].tiers: has 65 items, at most 64"));
+  text.len = 0;
+  buf_add(&text, SLICE("meters:\n"));
+  for (int i = 0; i <= CATALOG_METERS_PER_TYPE_MAX; i++) {
+    buf_addf(&text, "- {name: m%d, event: e, aggregation: count}\n", i);
+  }
+  buf_addc(&text, '\0');
+  assert_false(parse(text.ptr, &err));
+  assert_non_null(strstr(err.message, "c.yaml:66: meters[64]: more than 64 meters count events of type \"e\""));
+  buf_free(&text);
+}
+
 static size_t lines_of(const char *text) {
   size_t lines = 1;
   for (; *text; text++) {
@@ -264,7 +294,7 @@ int main(void) {
       cmocka_unit_test(test_tiers),        cmocka_unit_test(test_price_that_never_applies),
       cmocka_unit_test(test_terms),        cmocka_unit_test(test_customers),
       cmocka_unit_test(test_pools),        cmocka_unit_test(test_two_files),
-      cmocka_unit_test(test_many_at_once),
+      cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_limits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
