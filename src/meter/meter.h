@@ -61,7 +61,8 @@ struct identity *identity_new(const uint8_t key[16]); /* SipHash key of this boo
 void identity_free(struct identity *identity);
 /* ACCEPTED and remembered, DUPLICATE or CONFLICT. */
 enum verdict identity_decide(struct identity *identity, slice source, slice id, uint64_t content_hash);
-void identity_forget(struct identity *identity, slice source, slice id); /* undo of a decide whose commit failed */
+void identity_done(struct identity *identity); /* what was decided since the last call stands */
+void identity_undo(struct identity *identity); /* ... is forgotten: its commit failed */
 uint64_t identity_count(const struct identity *identity);
 
 /* ---- journal: one row a group commit, a compressed columnar block with checksum (docs/journal.md) ---- */

@@ -1,0 +1,134 @@
+/* Inside meter: what its files ask of each other. */
+#ifndef METERHOUSE_METER_PRIVATE_H
+#define METERHOUSE_METER_PRIVATE_H
+#include "base/hash.h"
+#include "meter/meter.h"
+
+#define METERS_OF_TYPE_MAX 64
+
+/* Sorts by name; a name that is there twice is an error. */
+MUST_USE bool event_sort_fields(struct event_field *fields, size_t count, struct error *err);
+MUST_USE bool event_check_attribute(const char *name, slice value, struct error *err);
+bool meter_filter_passes(const struct meter *meter, const struct event *e);
+MUST_USE bool meter_value(const struct meter *meter, const struct event *e, quantity *out, struct error *err);
+
+/* ---- reading files: a batch on its way to the caller ---- */
+struct event_batch {
+  const struct event_reader_hooks *hooks;
+  const char *path;
+  struct arena *arena; /* of the events of this batch */
+  struct event *events;
+  uint64_t *lines;
+  size_t count;
+};
+MUST_USE bool batch_add(struct event_batch *batch, const struct event *e, uint64_t line, struct error *err);
+MUST_USE bool batch_refuse(struct event_batch *batch, uint64_t line, const struct error *why, struct error *err);
+MUST_USE bool batch_flush(struct event_batch *batch, struct error *err);
+struct file_reader;
+MUST_USE bool read_ndjson(struct file_reader *file, struct event_batch *batch, instant now, struct error *err);
+MUST_USE bool read_json_array(struct file_reader *file, struct event_batch *batch, instant now, struct error *err);
+MUST_USE bool read_csv(struct file_reader *file, const struct csv_map *map, struct event_batch *batch,
+                       struct error *err);
+
+/* ---- the CSV map, compiled ---- */
+struct csv_expression; /* exact decimals over columns: + - * / ( ) */
+MUST_USE bool expression_parse(struct arena *arena, slice text, struct csv_expression **out, struct error *err);
+/* Puts each column's index into the expression; ERR_INVALID names one that is not in the header. */
+MUST_USE bool expression_bind(struct csv_expression *e,
+                              bool (*find)(void *context, slice column, size_t *index, struct error *err),
+                              void *context, struct error *err);
+MUST_USE bool expression_value(const struct csv_expression *e, const slice *fields, size_t field_count, quantity *out,
+                               struct error *err);
+
+enum source_kind { SOURCE_NONE, SOURCE_COLUMN, SOURCE_CONSTANT, SOURCE_EXPRESSION };
+struct csv_source {
+  enum source_kind kind;
+  slice text; /* column name or constant */
+  size_t column;
+  slice suffix;
+  struct csv_expression *expression;
+};
+enum time_form { TIME_AUTO, TIME_SECONDS, TIME_MILLISECONDS, TIME_NANOSECONDS };
+struct csv_field {
+  slice name;
+  struct csv_source source;
+};
+struct csv_event {
+  struct csv_source type, customer, id, time;
+  enum time_form form;
+  instant origin;
+  struct csv_field *fields;
+  size_t field_count;
+};
+struct csv_map {
+  struct arena *arena;
+  slice source; /* empty: file:<name of the file> */
+  char separator;
+  const char *zone;
+  slice *skip_if_empty;
+  size_t skip_count;
+  struct csv_event *events;
+  size_t event_count;
+};
+
+/* ---- usage ---- */
+struct usage_bin {
+  instant from, to;
+  quantity value;
+  uint32_t events;
+  instant latest_time;
+  uint64_t latest_tie;
+};
+/* All rows of one customer, meter and dimension set, by time. */
+struct usage_set {
+  const struct meter *meter;
+  slice customer;
+  const slice *dimensions;
+  const struct window *window;
+  VEC(struct usage_bin) bins;
+  size_t last;
+};
+struct window {
+  slice customer;
+  struct period period;
+  const instant *cuts;
+  size_t cut_count;
+  uint64_t evidence_events;
+  uint64_t evidence[4];
+  bool wants_evidence;
+};
+struct level_change {
+  const struct meter *meter;
+  slice customer, series;
+  const slice *dimensions;
+  instant time;
+  quantity level;
+  uint64_t tie;
+  struct digest digest;
+  const struct window *window;
+};
+struct first_sight {
+  struct usage_set *set;
+  instant time;
+};
+struct usage {
+  const struct catalog *catalog;
+  struct arena *arena;
+  struct map windows, sets, notes, sights, series_names;
+  struct window *default_window;
+  VEC(struct usage_set *) all_sets;
+  VEC(struct level_change) changes;
+  VEC(struct first_sight *) all_sights;
+  VEC(struct usage_note) note_list;
+  struct usage_row *rows;
+  size_t row_count;
+  struct buf key;
+  bool finished;
+};
+struct usage_set *usage_set_of(struct usage *usage, const struct meter *meter, slice customer, const slice *dimensions,
+                               const struct window *window);
+/* The bin that holds `t`: its hour, cut at the window's edges and cuts. */
+struct usage_bin *usage_bin_of(struct usage_set *set, instant t);
+MUST_USE bool usage_integrate(struct usage *usage, struct error *err);
+void evidence_add(struct window *window, struct digest digest);
+#endif
