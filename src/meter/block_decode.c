@@ -110,7 +110,7 @@ static void take_refs(struct decoder *d, struct event *events, size_t count) {
     events[i].type = word(d, take_varint(d));
     events[i].subject = word(d, take_varint(d));
     uint64_t shape = take_varint(d);
-    if (shape >= d->shape_count) {
+    if (shape >= d->shape_count || events[i].source.len > EVENT_ATTRIBUTE_BYTES_MAX) {
       d->broken = true;
     }
     if (d->broken) {
@@ -125,7 +125,7 @@ static void take_ids(struct decoder *d, struct event *events, size_t count) {
   slice before = {0};
   for (size_t i = 0; i < count && !d->broken; i++) {
     uint64_t shared = take_varint(d), more = take_varint(d);
-    if (shared > before.len || more > EVENT_ATTRIBUTE_BYTES_MAX) {
+    if (shared > before.len || more > EVENT_ATTRIBUTE_BYTES_MAX || shared + more > EVENT_ATTRIBUTE_BYTES_MAX) {
       d->broken = true;
     }
     slice tail = take_bytes(d, more);
@@ -200,7 +200,7 @@ static bool unpack(struct arena *arena, slice bytes, uint32_t *count, slice *col
 
 bool block_decode(struct arena *arena, slice bytes, struct event **events, size_t *count, struct error *err) {
   struct decoder d = {.arena = arena};
-  uint32_t n;
+  uint32_t n = 0;
   if (!unpack(arena, bytes, &n, &d.rest, err)) {
     return false;
   }

@@ -84,7 +84,7 @@ struct usage_set {
   const struct meter *meter;
   slice customer;
   const slice *dimensions;
-  const struct window *window;
+  struct window *window;
   VEC(struct usage_bin) bins;
   size_t last;
 };
@@ -105,7 +105,7 @@ struct level_change {
   quantity level;
   uint64_t tie;
   struct digest digest;
-  const struct window *window;
+  struct window *window;
 };
 struct first_sight {
   struct usage_set *set;
@@ -126,7 +126,7 @@ struct usage {
   bool finished;
 };
 struct usage_set *usage_set_of(struct usage *usage, const struct meter *meter, slice customer, const slice *dimensions,
-                               const struct window *window);
+                               struct window *window);
 /* The bin that holds `t`: its hour, cut at the window's edges and cuts. */
 struct usage_bin *usage_bin_of(struct usage_set *set, instant t);
 MUST_USE bool usage_integrate(struct usage *usage, struct error *err);

@@ -1,0 +1,244 @@
+/* From events to usage: each event goes to its customer's window and to every meter that wants it. */
+#include "meter/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_BYTES_MAX ((size_t)64 << 10)
+
+struct usage *usage_new(const struct catalog *catalog) {
+  struct usage *u = mem_alloc(sizeof *u);
+  u->catalog = catalog;
+  u->arena = arena_new();
+  buf_init(&u->key, KEY_BYTES_MAX);
+  return u;
+}
+
+void usage_free(struct usage *u) {
+  for (size_t i = 0; i < u->all_sets.count; i++) {
+    vec_free(&u->all_sets.items[i]->bins);
+  }
+  vec_free(&u->all_sets);
+  vec_free(&u->changes);
+  vec_free(&u->all_sights);
+  vec_free(&u->note_list);
+  map_free(&u->windows);
+  map_free(&u->sets);
+  map_free(&u->notes);
+  map_free(&u->sights);
+  map_free(&u->series_names);
+  buf_free(&u->key);
+  arena_free(u->arena);
+  free(u->rows);
+  free(u);
+}
+
+void usage_window(struct usage *u, slice customer, struct period period, const instant *cuts, size_t cut_count) {
+  struct window *w = arena_alloc(u->arena, sizeof *w);
+  instant *own = arena_array(u->arena, cut_count, sizeof *own);
+  if (cut_count > 0) {
+    memcpy(own, cuts, cut_count * sizeof *own);
+  }
+  *w = (struct window){.customer = arena_copy(u->arena, customer),
+                       .period = period,
+                       .cuts = own,
+                       .cut_count = cut_count,
+                       .wants_evidence = customer.len > 0};
+  if (customer.len == 0) {
+    u->default_window = w;
+  } else {
+    *map_put(&u->windows, w->customer) = w;
+  }
+}
+
+/* ---- what no meter or no customer takes ---- */
+
+static void note(struct usage *u, const char *what, slice name, const char *why) {
+  u->key.len = 0;
+  buf_addf(&u->key, "%s \"%.*s\": %s", what, name.len > 100 ? 100 : (int)name.len, name.ptr, why);
+  size_t place = (size_t)map_get(&u->notes, buf_slice(&u->key));
+  if (place == 0) {
+    slice text = arena_copy(u->arena, buf_slice(&u->key));
+    vec_push(&u->note_list, (struct usage_note){.what = text});
+    place = u->note_list.count;
+    *map_put(&u->notes, text) = (void *)place;
+  }
+  u->note_list.items[place - 1].events++;
+}
+
+const struct usage_note *usage_unmetered(const struct usage *u, size_t *count) {
+  *count = u->note_list.count;
+  return u->note_list.items;
+}
+
+/* ---- evidence: a sum of digests, the same in any order ---- */
+
+void evidence_add(struct window *w, struct digest digest) {
+  unsigned __int128 carry = 0;
+  for (size_t i = 0; i < 4; i++) {
+    uint64_t word;
+    memcpy(&word, digest.bytes + 8 * i, sizeof word);
+    carry += (unsigned __int128)w->evidence[i] + word;
+    w->evidence[i] = (uint64_t)carry;
+    carry >>= 64;
+  }
+  w->evidence_events++;
+}
+
+static struct digest digest_event(const struct event *e) {
+  struct buf bytes;
+  buf_init(&bytes, EVENT_BYTES_MAX * 4);
+  event_to_json(e, &bytes);
+  struct digest d = digest_of(buf_slice(&bytes));
+  buf_free(&bytes);
+  return d;
+}
+
+static struct window *window_for(const struct usage *u, slice customer) {
+  struct window *w = map_get(&u->windows, customer);
+  return w ? w : u->default_window;
+}
+
+void usage_evidence(const struct usage *u, slice customer, uint64_t *events, char digest_hex_text[65]) {
+  const struct window *w = map_get(&u->windows, customer);
+  struct digest d = {{0}};
+  *events = w ? w->evidence_events : 0;
+  if (w) {
+    memcpy(d.bytes, w->evidence, sizeof d.bytes);
+  }
+  digest_hex(d, digest_hex_text);
+}
+
+/* ---- adding ---- */
+
+static void dimensions_of(const struct meter *meter, const struct event *e, slice dimensions[CATALOG_DIMENSIONS_MAX]) {
+  for (size_t d = 0; d < meter->dimension_count; d++) {
+    dimensions[d] = event_field_value(e, meter->dimensions[d]);
+  }
+}
+
+static bool in_window(const struct window *w, instant t) {
+  return t.ns >= w->period.from.ns && t.ns < w->period.to.ns;
+}
+
+/* Ties at one instant are decided by identity, so that the order of arrival never matters. */
+static uint64_t tie_of(const struct event *e) {
+  return hash64(e->id, hash64(e->source, 1));
+}
+
+static void add_sight(struct usage *u, struct usage_set *set, slice value, instant t) {
+  u->key.len = 0;
+  buf_add(&u->key, (slice){(const char *)&set, sizeof set});
+  buf_add(&u->key, value);
+  struct first_sight *sight = map_get(&u->sights, buf_slice(&u->key));
+  if (sight == NULL) {
+    sight = arena_alloc(u->arena, sizeof *sight);
+    *sight = (struct first_sight){set, t};
+    *map_put(&u->sights, arena_copy(u->arena, buf_slice(&u->key))) = sight;
+    vec_push(&u->all_sights, sight);
+  }
+  if (t.ns < sight->time.ns) {
+    sight->time = t;
+  }
+}
+
+static bool add_value(struct usage_bin *bin, const struct meter *meter, const struct event *e, struct error *err) {
+  quantity value = QUANTITY_ONE;
+  bool first = bin->events == 0;
+  if (meter->aggregation != AGG_COUNT && !meter_value(meter, e, &value, err)) {
+    return false;
+  }
+  bin->events++;
+  if (meter->aggregation == AGG_LATEST) {
+    uint64_t tie = tie_of(e);
+    bool later =
+        first || e->time.ns > bin->latest_time.ns || (e->time.ns == bin->latest_time.ns && tie > bin->latest_tie);
+    if (!later) {
+      return true;
+    }
+    bin->latest_time = e->time;
+    bin->latest_tie = tie;
+  }
+  return usage_combine(meter->aggregation, &bin->value, value, first, err);
+}
+
+static slice intern(struct usage *u, slice name) {
+  const char *kept = map_get(&u->series_names, name);
+  if (kept == NULL) {
+    slice copy = arena_copy(u->arena, name);
+    kept = copy.ptr;
+    *map_put(&u->series_names, copy) = (void *)(uintptr_t)kept;
+  }
+  return (slice){kept, name.len};
+}
+
+static bool add_level(struct usage *u, const struct meter *meter, struct window *w, const struct event *e,
+                      struct error *err) {
+  struct level_change change = {.meter = meter, .time = e->time, .tie = tie_of(e), .window = w};
+  slice dimensions[CATALOG_DIMENSIONS_MAX];
+  if (e->time.ns >= w->period.to.ns) {
+    return true;
+  }
+  if (!meter_value(meter, e, &change.level, err)) {
+    return false;
+  }
+  dimensions_of(meter, e, dimensions);
+  struct usage_set *set = usage_set_of(u, meter, e->subject, dimensions, w);
+  change.dimensions = set->dimensions;
+  change.customer = set->customer;
+  slice series = meter->series_field.len ? event_field_value(e, meter->series_field)
+                                         : (slice){(const char *)&set->dimensions, sizeof set->dimensions};
+  change.series = intern(u, series);
+  if (w->wants_evidence && !in_window(w, e->time)) {
+    change.digest = digest_event(e);
+  }
+  vec_push(&u->changes, change);
+  return true;
+}
+
+static bool add_to(struct usage *u, const struct meter *meter, struct window *w, const struct event *e,
+                   struct error *err) {
+  slice dimensions[CATALOG_DIMENSIONS_MAX];
+  if (!meter_filter_passes(meter, e)) {
+    return true;
+  }
+  if (meter->aggregation == AGG_INTEGRAL) {
+    return add_level(u, meter, w, e, err);
+  }
+  if (!in_window(w, e->time)) {
+    return true;
+  }
+  dimensions_of(meter, e, dimensions);
+  struct usage_set *set = usage_set_of(u, meter, e->subject, dimensions, w);
+  struct usage_bin *bin = usage_bin_of(set, e->time);
+  if (meter->aggregation != AGG_UNIQUE) {
+    return add_value(bin, meter, e, err);
+  }
+  bin->events++;
+  add_sight(u, set, event_field_value(e, meter->value_field), e->time);
+  return true;
+}
+
+bool usage_add(struct usage *u, const struct event *e, struct error *err) {
+  must(!u->finished);
+  struct window *w = window_for(u, e->subject);
+  if (w == NULL) {
+    if (catalog_customer(u->catalog, e->subject) == NULL) {
+      note(u, "customer", e->subject, "not in the catalog");
+    }
+    return true;
+  }
+  const struct meter *meters[METERS_OF_TYPE_MAX];
+  size_t count = catalog_meters_of_type(u->catalog, e->type, meters, METERS_OF_TYPE_MAX);
+  if (count == 0) {
+    note(u, "type", e->type, "no meter counts it");
+  }
+  if (w->wants_evidence && in_window(w, e->time)) {
+    evidence_add(w, digest_event(e));
+  }
+  for (size_t i = 0; i < count && i < METERS_OF_TYPE_MAX; i++) {
+    if (!add_to(u, meters[i], w, e, err)) {
+      return error_at(err, "source \"" SLICE_FMT "\", id \"" SLICE_FMT "\"", SLICE_ARG(e->source), SLICE_ARG(e->id));
+    }
+  }
+  return true;
+}
