@@ -42,6 +42,8 @@ uint64_t event_content_hash(const struct event *e); /* type, subject, time, fiel
 
 /* ---- files: NDJSON, JSON array of events, CSV with a map; each plain or .gz ---- */
 struct csv_map; /* which column is what; format in docs/import.md */
+/* From text (tests, fuzzing); `name` is what errors call the file. */
+MUST_USE bool csv_map_parse(const char *name, slice text, struct csv_map **out, struct error *err);
 MUST_USE bool csv_map_load(const char *path, struct csv_map **out, struct error *err);
 void csv_map_free(struct csv_map *map);
 /* Calls `take` with batches of up to EVENT_BATCH_MAX events (valid until it returns); `bad` with each refused line or
