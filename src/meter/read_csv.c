@@ -237,6 +237,10 @@ static bool take_record(struct reading *r, const struct csv_record *record, stru
   if (r->columns == NULL) {
     return take_header(r, record, err);
   }
+  /* The events of a record share the batch's memory: they go into one batch. */
+  if (r->batch->count + r->map->event_count > EVENT_BATCH_MAX && !batch_flush(r->batch, err)) {
+    return false;
+  }
   if (record->count == r->column_count && is_skipped(r, record)) {
     return true;
   }

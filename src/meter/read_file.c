@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BATCH_ARENA_BYTES_MAX ((size_t)64 << 20)
+
 static bool batch_empty(struct event_batch *b) {
   arena_reset(b->arena);
   b->count = 0;
@@ -23,9 +25,12 @@ bool batch_add(struct event_batch *b, const struct event *e, uint64_t line, stru
   return b->count < EVENT_BATCH_MAX || batch_flush(b, err);
 }
 
+/* What refused events left in the arena is given back in time, however many of them there are. */
 bool batch_refuse(struct event_batch *b, uint64_t line, const struct error *why, struct error *err) {
-  return b->hooks->bad(b->hooks->context, b->path, line, why) ||
-         error_set(err, ERR_INVALID, "%s:%llu: %s", b->path, (unsigned long long)line, why->message);
+  if (!b->hooks->bad(b->hooks->context, b->path, line, why)) {
+    return error_set(err, ERR_INVALID, "%s:%llu: %s", b->path, (unsigned long long)line, why->message);
+  }
+  return arena_used_bytes(b->arena) < BATCH_ARENA_BYTES_MAX || batch_flush(b, err);
 }
 
 /* The first byte that is not blank tells JSON arrays from NDJSON. */

@@ -1,0 +1,171 @@
+/* Holds: reserve, then settle up to the held amount or release; each step idempotent under the hold's id. */
+#include "ledger/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct hold {
+  struct arena *arena;
+  struct transfer transfer;
+  amount settled;
+  instant expires;
+  slice state;
+  bool found;
+};
+
+static bool take_hold(const struct db_row *row, void *context, struct error *err) {
+  struct hold *h = context;
+  h->found = true;
+  h->transfer.from = arena_copy(h->arena, db_bytes(row, 0));
+  h->transfer.to = arena_copy(h->arena, db_bytes(row, 1));
+  h->transfer.currency = arena_copy(h->arena, db_bytes(row, 2));
+  h->transfer.cause = arena_copy(h->arena, db_bytes(row, 4));
+  h->transfer.reference = arena_copy(h->arena, db_bytes(row, 5));
+  h->state = arena_copy(h->arena, db_bytes(row, 6));
+  return db_amount(row, 3, &h->transfer.amount, err) && db_amount(row, 7, &h->settled, err);
+}
+
+static bool find_hold(struct ledger *l, slice id, struct hold *out, struct error *err) {
+  return db_query(
+      l->db,
+      "SELECT from_account, to_account, currency, amount, cause, reference, state, settled FROM hold WHERE id = $1",
+      DB_VALUES(DB_T(id)), take_hold, out, err);
+}
+
+static bool same_hold(const struct transfer *a, const struct transfer *b) {
+  return slice_eq(a->from, b->from) && slice_eq(a->to, b->to) && slice_eq(a->currency, b->currency) &&
+         amount_cmp(a->amount, b->amount) == 0 && slice_eq(a->cause, b->cause) && slice_eq(a->reference, b->reference);
+}
+
+static bool change_held(struct ledger *l, struct account *a, amount by, bool more, struct error *err) {
+  amount held;
+  if (!(more ? amount_add(a->held, by, &held, err) : amount_sub(a->held, by, &held, err))) {
+    return false;
+  }
+  must(amount_cmp(held, AMOUNT_ZERO) >= 0);
+  ledger_touch(l, a);
+  a->held = held;
+  return true;
+}
+
+static bool new_hold(struct ledger *l, const struct transfer *t, instant expires, struct error *err) {
+  struct account *a = ledger_place(l, t->from, t->currency);
+  return ledger_check_floor(a, t->amount, err) &&
+         db_run(l->db,
+                "INSERT INTO hold(id, from_account, to_account, currency, amount, time, expires, cause, reference, "
+                "state, settled)"
+                " VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', '0')",
+                DB_VALUES(DB_T(t->id), DB_T(t->from), DB_T(t->to), DB_T(t->currency), DB_A(t->amount), DB_I(t->time.ns),
+                          DB_I(expires.ns), DB_T(t->cause), DB_T(t->reference)),
+                NULL, err) &&
+         change_held(l, a, t->amount, true, err);
+}
+
+bool ledger_hold(struct ledger *l, const struct transfer *t, instant expires, enum transfer_outcome *outcome,
+                 struct error *err) {
+  struct hold h = {.arena = arena_new()};
+  must(l->magic == LEDGER_MAGIC && db_in_transaction(l->db));
+  bool ok = ledger_check_transfer(t, err) && find_hold(l, t->id, &h, err);
+  if (ok && h.found && !same_hold(&h.transfer, t)) {
+    ok = error_set(err, ERR_CONFLICT, "hold " SLICE_FMT " was made before with other content", SLICE_ARG(t->id));
+  }
+  if (ok && !h.found) {
+    ok = new_hold(l, t, expires, err);
+  }
+  *outcome = h.found ? TRANSFER_REPEATED : TRANSFER_DONE;
+  arena_free(h.arena);
+  return ok;
+}
+
+static bool finish(struct ledger *l, slice id, const struct hold *h, const char *state, amount settled,
+                   struct error *err) {
+  return db_run(l->db, "UPDATE hold SET state = $2, settled = $3 WHERE id = $1",
+                DB_VALUES(DB_T(id), DB_T(slice_of(state)), DB_A(settled)), NULL, err) &&
+         change_held(l, ledger_place(l, h->transfer.from, h->transfer.currency), h->transfer.amount, false, err);
+}
+
+/* The amount was reserved, so posting it can not break the floor. */
+static bool post_settled(struct ledger *l, slice id, struct hold *h, amount value, instant time, struct error *err) {
+  bool repeated;
+  if (amount_is_zero(value)) {
+    return true;
+  }
+  h->transfer.id = slice_of(arena_printf(h->arena, SLICE_FMT "/settle", SLICE_ARG(id)));
+  h->transfer.amount = value;
+  h->transfer.time = time;
+  return ledger_post(l, &h->transfer, &repeated, err);
+}
+
+static bool settle_found(struct ledger *l, slice id, struct hold *h, amount value, instant time, struct error *err) {
+  if (!h->found) {
+    return error_set(err, ERR_NOT_FOUND, "there is no hold " SLICE_FMT, SLICE_ARG(id));
+  }
+  if (slice_is(h->state, "settled") && amount_cmp(h->settled, value) == 0) {
+    return true;
+  }
+  if (!slice_is(h->state, "open")) {
+    return error_set(err, ERR_CONFLICT, "hold " SLICE_FMT " is " SLICE_FMT " already", SLICE_ARG(id),
+                     SLICE_ARG(h->state));
+  }
+  if (amount_cmp(value, AMOUNT_ZERO) < 0 || amount_cmp(value, h->transfer.amount) > 0) {
+    char held[DECIMAL_TEXT_MAX], wanted[DECIMAL_TEXT_MAX];
+    return error_set(err, ERR_INVALID, "hold " SLICE_FMT " reserved %s: %s can not be settled from it", SLICE_ARG(id),
+                     amount_text(h->transfer.amount, held), amount_text(value, wanted));
+  }
+  return finish(l, id, h, "settled", value, err) && post_settled(l, id, h, value, time, err);
+}
+
+bool ledger_settle(struct ledger *l, slice hold_id, amount value, instant time, struct error *err) {
+  struct hold h = {.arena = arena_new()};
+  must(db_in_transaction(l->db));
+  bool ok = find_hold(l, hold_id, &h, err) && settle_found(l, hold_id, &h, value, time, err);
+  arena_free(h.arena);
+  return ok;
+}
+
+static bool release_found(struct ledger *l, slice id, const struct hold *h, struct error *err) {
+  if (!h->found) {
+    return error_set(err, ERR_NOT_FOUND, "there is no hold " SLICE_FMT, SLICE_ARG(id));
+  }
+  if (slice_is(h->state, "released")) {
+    return true;
+  }
+  if (!slice_is(h->state, "open")) {
+    return error_set(err, ERR_CONFLICT, "hold " SLICE_FMT " is settled already", SLICE_ARG(id));
+  }
+  return finish(l, id, h, "released", AMOUNT_ZERO, err);
+}
+
+bool ledger_release(struct ledger *l, slice hold_id, instant time, struct error *err) {
+  struct hold h = {.arena = arena_new()};
+  (void)time;
+  must(db_in_transaction(l->db));
+  bool ok = find_hold(l, hold_id, &h, err) && release_found(l, hold_id, &h, err);
+  arena_free(h.arena);
+  return ok;
+}
+
+struct expired {
+  struct arena *arena;
+  VEC(slice) ids;
+};
+
+static bool take_id(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct expired *e = context;
+  vec_push(&e->ids, arena_copy(e->arena, db_bytes(row, 0)));
+  return true;
+}
+
+bool ledger_expire(struct ledger *l, instant now, size_t *released, struct error *err) {
+  struct expired e = {.arena = arena_new()};
+  bool ok = db_query(l->db, "SELECT id FROM hold WHERE state = 'open' AND expires <= $1 ORDER BY expires, id",
+                     DB_VALUES(DB_I(now.ns)), take_id, &e, err);
+  *released = 0;
+  for (size_t i = 0; ok && i < e.ids.count; i++) {
+    ok = ledger_release(l, e.ids.items[i], now, err);
+    *released += ok;
+  }
+  vec_free(&e.ids);
+  arena_free(e.arena);
+  return ok;
+}
