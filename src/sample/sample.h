@@ -10,7 +10,10 @@ struct sample_options {
   uint64_t days;      /* 1 to 366, from the first of the period's month */
   const char *period; /* first month, "YYYY-MM"; NULL: the last month that has ended */
 };
-struct sample_result { uint64_t events, repeated; char period[16]; };
+struct sample_result {
+  uint64_t events, repeated;
+  char period[16];
+};
 /* Refuses a folder that holds anything but an earlier sample. */
 MUST_USE bool sample_write(const struct sample_options *options, struct sample_result *out, struct error *err);
 #endif
