@@ -107,6 +107,7 @@ int http_status_of(enum error_code code) {
   case ERR_USAGE:
     return 400;
   case ERR_OVERFLOW:
+  case ERR_REUSED:
     return 422;
   case ERR_NOT_FOUND:
     return 404;
