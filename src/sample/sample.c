@@ -71,12 +71,11 @@ static bool choose_period(struct world *w, struct error *err) {
 
 static bool write_all(struct world *w, struct error *err) {
   const char *out = w->options.out_dir;
-  char *period_line = arena_printf(w->arena, "%s\n", w->month);
   return folder_is_free(out, err) && choose_period(w, err) &&
          file_make_dirs(arena_printf(w->arena, "%s/catalog", out), err) &&
          file_make_dirs(arena_printf(w->arena, "%s/usage", out), err) && (make_people(w), write_catalog(w, err)) &&
          write_logo(arena_printf(w->arena, "%s/catalog/logo.png", out), err) && write_usage(w, err) &&
-         file_write(arena_printf(w->arena, "%s/period", out), slice_of(period_line), err);
+         file_write(arena_printf(w->arena, "%s/period", out), slice_of(arena_printf(w->arena, "%s\n", w->month)), err);
 }
 
 bool sample_write(const struct sample_options *options, struct sample_result *out, struct error *err) {

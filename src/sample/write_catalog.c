@@ -105,19 +105,19 @@ static bool write_plans(const struct world *w, struct error *err) {
   buf_init(&b, FILE_BYTES_MAX);
   buf_addf(&b,
            "# Plans. The second version of pay-as-you-go takes over in the middle of the month, at noon.\nplans:\n");
-  plan(&b, "pay-as-you-go", "Pay as you go", "2025-01-01", false);
+  plan(&b, "pay-as-you-go", "Pay as you go", "2024-01-01", false);
   plan(&b, "pay-as-you-go", "Pay as you go", arena_printf(w->arena, "%s-15T12:00:00Z", w->month), true);
-  plan(&b, "team", "Team subscription", "2025-01-01", false);
+  plan(&b, "team", "Team subscription", "2024-01-01", false);
   buf_addf(&b, "    fees: [{name: Team subscription, price: 1500, every: month, product: Subscriptions}]\n"
                "    allowances:\n"
                "      - {name: GPU hours of the subscription, meter: gpu_hours, match: {gpu: L40S}, included: 400}\n"
                "      - {name: Tokens of the subscription, meter: tokens_in, included: 200000000}\n");
-  plan(&b, "free", "Free to start", "2025-01-01", false);
+  plan(&b, "free", "Free to start", "2024-01-01", false);
   buf_addf(&b, "    allowances:\n"
                "      - {name: Free tokens in, meter: tokens_in, included: 20000000}\n"
                "      - {name: Free tokens out, meter: tokens_out, included: 5000000}\n"
                "      - {name: Free storage, meter: storage, included: 20}\n");
-  plan(&b, "enterprise", "Enterprise", "2025-01-01", true);
+  plan(&b, "enterprise", "Enterprise", "2024-01-01", true);
   buf_addf(&b, "    minimum: 25000\n");
   return save(w, "plans.yaml", &b, err);
 }
