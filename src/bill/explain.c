@@ -42,6 +42,9 @@ static void head(const struct json *document, const struct json *line, struct bu
   if (json_get(line, "unit_price")) {
     buf_add(out, SLICE("  at         "));
     describe_price(json_get(line, "unit_price"), unit, out);
+    if (json_text(line, "multiplier").len) {
+      buf_addf(out, " x " SLICE_FMT, SLICE_ARG(json_text(line, "multiplier")));
+    }
     buf_addc(out, '\n');
   }
 }

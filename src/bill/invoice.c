@@ -1,11 +1,23 @@
 /* Builds an invoice from a rating: lines, the one rounding, taxes and totals. Pure. */
-#include "bill/bill.h"
+#include "bill/private.h"
 #include <string.h>
 
 const char *invoice_status_name(enum invoice_status s) {
   static const char *const names[] = {"draft", "finalized", "paid", "void"};
   must((unsigned)s < sizeof names / sizeof *names);
   return names[s];
+}
+
+bool charge_multiplier(const struct charge *c, rate *out) {
+  *out = RATE_ONE;
+  for (size_t i = 0; i < c->step_count; i++) {
+    if (i == 0) {
+      *out = c->steps[i].multiplier;
+    } else if (c->steps[i].multiplier.e12 != out->e12) {
+      return false;
+    }
+  }
+  return true;
 }
 
 static bool worth_a_line(const struct charge *c) {

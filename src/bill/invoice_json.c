@@ -1,5 +1,6 @@
 /* The invoice as a canonical JSON document under a seal. */
 #include "bill/private.h"
+#include <string.h>
 
 static void put_amount(struct json_out *w, const char *key, amount a) {
   char text[DECIMAL_TEXT_MAX];
@@ -29,7 +30,11 @@ static void put_instant(struct json_out *w, const char *key, instant t) {
 
 static void put_place(struct json_out *w, const char *key, struct place place) {
   char text[512];
-  const char *file = place.file ? place.file : "";
+  /* The file's name alone: the same catalog in another folder gives the same document. */
+  const char *file = place.file ? place.file : "", *slash = strrchr(file, '/');
+  if (slash) {
+    file = slash + 1;
+  }
   snprintf(text, sizeof text, "%s:%d", file, place.line);
   json_put_cstr(w, key, text);
 }
@@ -95,6 +100,17 @@ static void put_step(struct json_out *w, const struct trace_step *s) {
   json_close_object(w);
 }
 
+static void put_unit_price(struct json_out *w, const struct charge *c) {
+  rate multiplier;
+  if (!c->has_unit_price || !charge_multiplier(c, &multiplier)) {
+    return;
+  }
+  put_price(w, "unit_price", c->unit_price);
+  if (c->price && multiplier.e12 != RATE_ONE.e12) {
+    put_rate(w, "multiplier", multiplier);
+  }
+}
+
 static void put_origin(struct json_out *w, const struct charge *c) {
   json_put_str(w, "plan", c->segment->plan->name);
   put_instant(w, "plan_valid_from", c->segment->plan->valid_from);
@@ -126,9 +142,7 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
     put_quantity(w, "raw_quantity", c->raw);
     put_quantity(w, "raw_per_unit", c->meter->base_per_unit);
   }
-  if (c->has_unit_price) {
-    put_price(w, "unit_price", c->unit_price);
-  }
+  put_unit_price(w, c);
   put_amount(w, "exact", line->exact);
   put_money(w, "amount", line->amount, i);
   put_instant(w, "from", c->segment->from);

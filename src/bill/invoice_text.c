@@ -1,5 +1,5 @@
 /* The invoice for the terminal. */
-#include "bill/bill.h"
+#include "bill/private.h"
 
 static const char *money(const struct invoice *i, amount a, char text[DECIMAL_TEXT_MAX * 2]) {
   return amount_display(a, i->customer->currency, text);
@@ -21,16 +21,18 @@ static void head(const struct invoice *i, struct buf *out) {
 }
 
 static void unit_price(const struct charge *c, char text[2 * DECIMAL_TEXT_MAX]) {
-  char each[DECIMAL_TEXT_MAX], per[DECIMAL_TEXT_MAX];
+  char each[DECIMAL_TEXT_MAX], per[DECIMAL_TEXT_MAX], times[DECIMAL_TEXT_MAX];
+  rate multiplier;
   text[0] = '\0';
-  if (!c->has_unit_price) {
+  if (!c->has_unit_price || !charge_multiplier(c, &multiplier)) {
     return;
   }
-  amount_text(c->unit_price.each, each);
-  if (c->unit_price.per.e9 == QUANTITY_E9) {
-    snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s", each);
-  } else {
-    snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s / %s", each, quantity_text(c->unit_price.per, per));
+  int n = snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s", amount_text(c->unit_price.each, each));
+  if (multiplier.e12 != RATE_ONE.e12) {
+    n += snprintf(text + n, (size_t)(2 * DECIMAL_TEXT_MAX - n), " x %s", rate_text(multiplier, times));
+  }
+  if (c->unit_price.per.e9 != QUANTITY_E9) {
+    snprintf(text + n, (size_t)(2 * DECIMAL_TEXT_MAX - n), " / %s", quantity_text(c->unit_price.per, per));
   }
 }
 

@@ -223,7 +223,7 @@ static void fact(struct sheet *s, const char *label, slice words) {
     return;
   }
   style(s, "DejaVu Sans 8", 0.45);
-  text(s, MARGIN + 372, 0, LEFT, slice_of(label));
+  text(s, MARGIN + 348, 0, LEFT, slice_of(label));
   style(s, "DejaVu Sans 8.5", 0.1);
   double height = text(s, RIGHT, 0, RIGHT_ALIGNED, words);
   s->y += height + 2;
@@ -247,10 +247,10 @@ static void facts(struct sheet *s) {
 static void head(struct sheet *s, const char *logo_path) {
   title(s, logo_path);
   double top = s->y, bottom = top;
-  party(s, MARGIN, 170, "seller", "FROM");
+  party(s, MARGIN, 160, "seller", "FROM");
   bottom = s->y > bottom ? s->y : bottom;
   s->y = top;
-  party(s, MARGIN + 190, 170, "customer", "TO");
+  party(s, MARGIN + 172, 160, "customer", "TO");
   bottom = s->y > bottom ? s->y : bottom;
   s->y = top;
   facts(s);
@@ -268,19 +268,22 @@ static double text_height(struct sheet *s, double width, slice words) {
   return (double)h / PANGO_SCALE;
 }
 
+/* "2.95", "0.55 / M" for a million, "2.95 × 0.42" under a multiplier; nothing where no one price says it all. */
 static void price_words(const struct json *line, char out[160]) {
   const struct json *price = json_get(line, "unit_price");
-  slice each = json_text(price, "each"), per = json_text(price, "per");
+  slice each = json_text(price, "each"), per = json_text(price, "per"), multiplier = json_text(line, "multiplier");
   out[0] = '\0';
   if (price == NULL) {
     return;
   }
-  if (slice_is(per, "1")) {
-    snprintf(out, 160, SLICE_FMT, SLICE_ARG(each));
-  } else if (slice_is(per, "1000000")) {
-    snprintf(out, 160, SLICE_FMT " / M", SLICE_ARG(each));
-  } else {
-    snprintf(out, 160, SLICE_FMT " / " SLICE_FMT, SLICE_ARG(each), SLICE_ARG(per));
+  int n = snprintf(out, 160, SLICE_FMT, SLICE_ARG(each));
+  if (multiplier.len > 0) {
+    n += snprintf(out + n, (size_t)(160 - n), " × " SLICE_FMT, SLICE_ARG(multiplier));
+  }
+  if (slice_is(per, "1000000")) {
+    snprintf(out + n, (size_t)(160 - n), " / M");
+  } else if (!slice_is(per, "1")) {
+    snprintf(out + n, (size_t)(160 - n), " / " SLICE_FMT, SLICE_ARG(per));
   }
 }
 
@@ -318,7 +321,7 @@ static void total(struct sheet *s, slice label, slice amount_words, const char *
   char shown[DECIMAL_TEXT_MAX * 2];
   need(s, 16, false);
   style(s, font, 0.1);
-  text(s, COLUMN_PRICE, 0, RIGHT_ALIGNED, label);
+  text(s, RIGHT - 110, 0, RIGHT_ALIGNED, label);
   text(s, RIGHT, 0, RIGHT_ALIGNED, money(s, amount_words, shown));
   s->y += 15;
 }

@@ -43,7 +43,10 @@ static const char *money(const struct picture *p, amount a, char text[DECIMAL_TE
 
 /* A rate as "84.3 %", for people. */
 static const char *percent(rate r, char text[DECIMAL_TEXT_MAX]) {
-  int64_t tenths = (int64_t)(r.e12 / (RATE_ONE.e12 / 1000));
+  int128 rounded = 0;
+  struct error ignored = {0};
+  (void)!int128_muldiv(r.e12, 1000, RATE_ONE.e12, ROUND_HALF_EVEN, &rounded, &ignored);
+  int64_t tenths = (int64_t)rounded;
   snprintf(text, DECIMAL_TEXT_MAX, "%s%lld.%lld %%", tenths < 0 ? "-" : "",
            (long long)(tenths < 0 ? -tenths : tenths) / 10, (long long)(tenths < 0 ? -tenths : tenths) % 10);
   return text;

@@ -58,15 +58,24 @@ static bool write_meters(const struct world *w, struct error *err) {
   return save(w, "meters.yaml", &b, err);
 }
 
-/* GPU prices of one plan version: by the kind, with the class as a multiplier. `percent` of the list price. */
+static void gpu_price(struct buf *b, const char *gpu, const char *class, const char *name, const char *price,
+                      const char *by) {
+  buf_addf(b, "      - {name: %s %s, meter: gpu_hours, match: {gpu: %s, class: %s}, price: %s", gpu, name, gpu, class,
+           price);
+  if (by) {
+    buf_addf(b, ", multipliers: [{match: {class: %s}, by: %s}]", class, by);
+  }
+  buf_addf(b, "}\n");
+}
+
+/* GPU prices of one plan version: the list price by kind, and what each class makes of it. */
 static void gpu_prices(struct buf *b, bool later) {
   for (size_t i = 0; i < SAMPLE_POOLS; i++) {
     const struct sample_pool *p = &sample_pools[i];
-    buf_addf(b,
-             "      - {name: %s, meter: gpu_hours, match: {gpu: %s, class: [on_demand, priority, spot]}, price: %s, "
-             "multipliers: [{match: {class: spot}, by: 0.42}, "
-             "{match: {class: priority}, by: 1.25}]}\n",
-             p->gpu, p->gpu, later ? p->later_price : p->price);
+    const char *price = later ? p->later_price : p->price;
+    gpu_price(b, p->gpu, "on_demand", "on demand", price, NULL);
+    gpu_price(b, p->gpu, "priority", "priority", price, "1.25");
+    gpu_price(b, p->gpu, "spot", "spot", price, "0.42");
   }
   buf_addf(b, "      - {name: Reserved capacity in use, meter: gpu_hours, match: {class: reserved}, price: 0}\n");
 }
