@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include <stdlib.h>
 
-void call_arrived(struct http_request *r, void *api);
+void call_arrived(struct http_request *r, void *context);
 
 const struct api_endpoint api_endpoints[] = {
     {"GET", "/", "The overview page", "period", NULL, "text/html; charset=utf-8", ALLOW_PUBLIC, NULL, NULL, page_read,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void call_arrived(struct http_request *r, void *api);
+void call_arrived(struct http_request *r, void *context);
 
 /* ---- ending ---- */
 

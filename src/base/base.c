@@ -50,7 +50,7 @@ bool slice_starts(slice s, const char *prefix) {
 
 /* ---- errors ---- */
 
-bool error_set(struct error *err, enum error_code code, const char *fmt, ...) {
+bool(error_set)(struct error *err, enum error_code code, const char *fmt, ...) {
   va_list args;
   err->code = code;
   va_start(args, fmt);
@@ -59,7 +59,7 @@ bool error_set(struct error *err, enum error_code code, const char *fmt, ...) {
   return false;
 }
 
-bool error_at(struct error *err, const char *fmt, ...) {
+bool(error_at)(struct error *err, const char *fmt, ...) {
   char text[sizeof err->message];
   va_list args;
   va_start(args, fmt);

@@ -1,8 +1,8 @@
 // JSON into a tree: simdjson's on-demand parser walks the text once; numbers keep their token, strings are unescaped.
 #include <cstring>
 #include <memory>
-#include <utility>
 #include <simdjson.h>
+#include <utility>
 extern "C" {
 #include "base/hash.h"
 #include "base/json.h"

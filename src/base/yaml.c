@@ -249,7 +249,7 @@ const char *yaml_path(struct arena *arena, const struct yaml *node) {
   return path.ptr;
 }
 
-bool yaml_error(struct error *err, const struct yaml *node, const char *fmt, ...) {
+bool(yaml_error)(struct error *err, const struct yaml *node, const char *fmt, ...) {
   char why[480];
   va_list args;
   va_start(args, fmt);

@@ -24,6 +24,7 @@ const struct yaml *yaml_get(const struct yaml *map, const char *key);
 const char *yaml_path(struct arena *arena, const struct yaml *node);
 /* error_set with "FILE:LINE: path: " in front. */
 bool yaml_error(struct error *err, const struct yaml *node, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#define yaml_error(...) error_said((yaml_error)(__VA_ARGS__))
 /* Every key of `map` must be in the NULL-terminated list; else an error that suggests the nearest name. */
 MUST_USE bool yaml_only_keys(const struct yaml *map, const char *const *names, struct error *err);
 /* Nearest name by edit distance, or NULL when none is near: for "did you mean". */

@@ -15,7 +15,8 @@ MUST_USE bool document_amount(const struct json *object, const char *key, amount
 /* "2.49 per GPU-hour", "0.55 per 1000000 tokens" for people, from a line's unit_price. */
 void describe_price(const struct json *price, slice unit, struct buf *out);
 
-/* The one multiplier of all steps; false when usage of one line was multiplied differently: then no one price says it all. */
+/* The one multiplier of all steps; false when usage of one line was multiplied differently: then no one price says it
+ * all. */
 bool charge_multiplier(const struct charge *charge, rate *out);
 
 #define ACCOUNT_NAME_MAX 256

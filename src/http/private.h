@@ -52,12 +52,12 @@ struct http_request {
 };
 
 /* Finds the route; -1 none, -2 the path exists under other methods. */
-int route_find(const struct http_options *options, slice method, slice path, struct http_request *params_into);
+int route_find(const struct http_options *options, slice method, slice path, struct http_request *r);
 /* Percent-decodes into the arena; ERR_INVALID for a broken escape or a NUL. */
 MUST_USE bool url_decode(struct arena *arena, slice text, slice *out, struct error *err);
 
 /* The general callback of evhttp. */
-void request_arrived(struct evhttp_request *ev, void *edge);
+void request_arrived(struct evhttp_request *ev, void *context);
 
 struct workers;
 struct workers *workers_start(unsigned threads);
