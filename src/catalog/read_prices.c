@@ -101,7 +101,7 @@ static void read_tiers(struct loader *l, const struct yaml *list, struct price_r
     problem(l, list, "is empty: expected at least one tier");
   }
   struct tier *tiers = arena_array(l->arena, count, sizeof *tiers);
-  const struct yaml *item = count ? list->child : NULL;
+  const struct yaml *item = list && count ? list->child : NULL;
   for (size_t i = 0; i < count; i++, item = item->next) {
     if (is_map_of(l, item, keys)) {
       read_tier_amounts(l, item, out->model, &tiers[i]);

@@ -107,6 +107,7 @@ static void print_totals(const char *name, const struct totals *t, bool json) {
   buf_free(&out);
 }
 
+/* The line that says a file is in: it must not wait in a buffer, for whoever reads it counts on it. */
 static bool import_file(struct intake *intake, const char *file, const struct csv_map *map, bool json,
                         struct error *err) {
   intake->file = file;
@@ -116,6 +117,7 @@ static bool import_file(struct intake *intake, const char *file, const struct cs
   add_totals(&intake->totals, &intake->file_totals);
   log_progress("events", intake->totals.accepted, intake->totals.accepted);
   print_totals(file, &intake->file_totals, json);
+  fflush(stdout);
   return ok;
 }
 

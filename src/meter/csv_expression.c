@@ -228,6 +228,7 @@ bool expression_value(const struct csv_expression *e, const slice *fields, size_
   if (!evaluate(e->root, fields, field_count, &f, err)) {
     return false;
   }
+  must(f.bottom > 0);
   if (QUANTITY_E9 % f.bottom != 0) {
     return error_set(err, ERR_INVALID, "the expression's value does not end within 9 decimals");
   }
