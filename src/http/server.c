@@ -3,6 +3,7 @@
 #include "http/private.h"
 #include <errno.h>
 #include <event2/thread.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,26 +14,35 @@
 #define REQUEST_TIMEOUT_S 120
 #define WORKER_THREADS 2
 
-/* "127.0.0.1:8080" or "[::1]:8080". */
-static bool parse_address(const char *text, struct sockaddr_storage *address, int *length, struct error *err) {
-  *length = sizeof *address;
-  if (evutil_parse_sockaddr_port(text, (struct sockaddr *)address, length) == 0 && strrchr(text, ':') != NULL) {
-    return true;
+/* "127.0.0.1:8080", "[::1]:8080" or "localhost:0". */
+static bool parse_address(const char *text, struct sockaddr_storage *address, socklen_t *length, struct error *err) {
+  char host[256];
+  const char *colon = strrchr(text, ':');
+  size_t host_length = colon ? (size_t)(colon - text) : 0;
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+  bool brackets = host_length > 2 && text[0] == '[' && text[host_length - 1] == ']';
+  snprintf(host, sizeof host, "%.*s", (int)(brackets ? host_length - 2 : host_length), text + brackets);
+  if (host_length == 0 || host_length >= sizeof host || getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+    return error_set(err, ERR_USAGE, "--listen takes ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, not \"%s\"",
+                     text);
   }
-  return error_set(err, ERR_USAGE, "--listen takes ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, not \"%s\"",
-                   text);
+  memcpy(address, found->ai_addr, found->ai_addrlen);
+  *length = found->ai_addrlen;
+  freeaddrinfo(found);
+  return true;
 }
 
 static bool open_socket(const char *listen_text, int *out, int *port, struct error *err) {
   struct sockaddr_storage address = {0};
-  int length, on = 1;
+  socklen_t length;
+  int on = 1;
   if (!parse_address(listen_text, &address, &length, err)) {
     return false;
   }
   int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   socklen_t size = sizeof address;
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(fd, (struct sockaddr *)&address, (socklen_t)length) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+      bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
       getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
     error_set(err, ERR_IO, "%s: %s%s", listen_text, strerror(errno),
               errno == EADDRINUSE ? "; another --listen ADDRESS:PORT helps" : "");
