@@ -10,10 +10,15 @@ void call_arrived(struct http_request *r, void *context);
 
 /* ---- ending ---- */
 
-static void call_free(struct api_call *call) {
+/* The state lives in the request's memory, which is gone as soon as the request is answered: it is dropped before. */
+static void call_drop_state(struct api_call *call) {
   if (call->drop && call->state) {
     call->drop(call->state);
   }
+  call->state = NULL;
+}
+
+static void call_free(struct api_call *call) {
   buf_free(&call->out);
   free(call);
 }
@@ -24,6 +29,7 @@ static void call_fail(struct api_call *call, const struct error *err) {
   if (status == 403 && call->who.role == ROLE_NONE) {
     status = 401;
   }
+  call_drop_state(call);
   http_problem_status(call->http, status, error_code_name(err->code), err->message);
   call_free(call);
 }
@@ -36,6 +42,7 @@ static void call_answer(struct api_call *call) {
     return;
   }
   const char *type = call->endpoint->answer_type ? call->endpoint->answer_type : "application/json";
+  call_drop_state(call);
   http_answer(call->http, call->status, type, buf_slice(&call->out));
   call_free(call);
 }

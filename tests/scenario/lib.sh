@@ -27,6 +27,7 @@ Y
 }
 
 start() {
+  : >"$tmp/serve.out"
   "$MH" serve --data "$book" --listen 127.0.0.1:0 "$@" >"$tmp/serve.out" 2>"$tmp/serve.err" &
   server=$!
   trap 'kill $server 2>/dev/null || true' EXIT
