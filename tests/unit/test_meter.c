@@ -251,8 +251,8 @@ static void append(struct db *db, struct journal *j, const struct event *events,
 
 static void journal_keeps_forever_and_names_damage(void **state) {
   (void)state;
-  struct db *db;
-  struct journal *j;
+  struct db *db = NULL;
+  struct journal *j = NULL;
   struct error err = {0};
   struct event events[3] = {read_event(EVENT(",\"data\":{\"v\":1}")), read_event(EVENT(",\"data\":{\"v\":1}")),
                             read_event(EVENT(",\"data\":{\"v\":2}"))};
