@@ -111,7 +111,7 @@ static void text_head(const struct picture *p, struct buf *out) {
            (unsigned long long)p->stats.conflicts, (unsigned long long)p->stats.invalid);
   char revenue[DECIMAL_TEXT_MAX * 2], cost[DECIMAL_TEXT_MAX * 2], margin[DECIMAL_TEXT_MAX * 2], share[DECIMAL_TEXT_MAX];
   const char *code = p->finance.currency->code;
-  buf_addf(out, "  revenue           %12s %s   before tax\n", money(p, p->finance.revenue, revenue), code);
+  buf_addf(out, "  revenue           %12s %s   before tax and rounding\n", money(p, p->finance.revenue, revenue), code);
   buf_addf(out, "  cost of capacity  %12s %s\n", money(p, p->finance.cost, cost), code);
   buf_addf(out, "  gross margin      %12s %s   %s\n", money(p, p->finance.margin, margin), code,
            percent(p->finance.margin_share, share));
