@@ -173,7 +173,7 @@ bool finalize_read(struct api_call *call, struct book *book, struct error *err) 
   if (!draft_invoice(book, d, err)) {
     return false;
   }
-  if (!d->early && d->invoice.period.to.ns > clock_now().ns) {
+  if (!d->early && d->invoice.period.to.ns > d->set.as_of.ns) {
     return error_set(err, ERR_CONFLICT, "the period has not ended; \"early\": true finalizes it all the same");
   }
   if (d->invoice.rating->unpriced_count > 0 && !d->allow_unpriced) {
@@ -189,7 +189,7 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
   struct invoice invoice = d->invoice;
   bool existed;
   slice id;
-  if (!invoice_finalize(d->set.arena, book_db(book), book_ledger(book), &invoice, clock_now(), d->set.journal_position,
+  if (!invoice_finalize(d->set.arena, book_db(book), book_ledger(book), &invoice, d->set.as_of, d->set.journal_position,
                         &existed, &id, err)) {
     return false;
   }

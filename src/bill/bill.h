@@ -31,6 +31,7 @@ struct invoice {
   size_t tax_count;
   amount exact;                          /* sum of the lines before rounding */
   amount subtotal, rounding, tax, total; /* subtotal = sum of lines; rounding = subtotal - exact */
+  instant as_of; /* levels still open were metered up to here; 0 or the end of the period and later: to its end */
   uint64_t usage_events;
   char usage_digest[65]; /* evidence: the events this was made of */
   const struct rating *rating;
@@ -63,8 +64,8 @@ extern const size_t bill_migration_count;
 struct stored_invoice {
   slice id, number, customer, currency, period, status;
   amount total, paid;
-  instant issued, due;
-  slice document; /* JSON */
+  instant issued, due, to; /* to: end of the period */
+  slice document;          /* JSON */
   uint64_t journal_position;
 };
 /* One step, inside the caller's transaction: number, document, and transfers: exact charges per product from

@@ -220,6 +220,9 @@ static void put_head(struct json_out *w, const struct invoice *i) {
   json_put_cstr(w, "period", time_format_period(i->period, i->customer->time_zone, period));
   put_instant(w, "from", i->period.from);
   put_instant(w, "to", i->period.to);
+  if (i->as_of.ns != 0 && i->as_of.ns < i->period.to.ns) {
+    put_instant(w, "metered_until", i->as_of);
+  }
   json_put_cstr(w, "time_zone", i->customer->time_zone);
   json_put_cstr(w, "currency", i->customer->currency->code);
 }

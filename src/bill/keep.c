@@ -195,6 +195,7 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .status = db_bytes(row, 5),
                              .issued = {db_int(row, 8)},
                              .due = {db_int(row, 9)},
+                             .to = {db_int(row, 12)},
                              .journal_position = (uint64_t)db_int(row, 10),
                              .document = db_bytes(row, 11)};
   return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
@@ -206,7 +207,7 @@ bool invoice_list(struct db *db, const struct invoice_query *q, invoice_each eac
   return db_query(
       db,
       "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"
-      " CASE WHEN $6 = 1 THEN document END FROM invoice"
+      " CASE WHEN $6 = 1 THEN document END, period_to FROM invoice"
       " WHERE ($1 = '' OR id = $1 OR number = $1) AND ($2 = '' OR customer = $2) AND ($3 = '' OR period = $3)"
       " AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $7",
       DB_VALUES(DB_T(q->id), DB_T(q->customer), DB_T(q->period), DB_T(q->status), DB_T(q->after_id),

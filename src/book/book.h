@@ -45,12 +45,15 @@ struct rating_set {
   struct rating *ratings;
   size_t rating_count; /* by customer, those with charges or unpriced usage */
   uint64_t journal_position;
+  instant as_of; /* levels still open were metered up to here */
 };
-/* Rates `customer` (empty: all) over a period named like "2026-10" (each customer in its own time zone). */
+/* As of now: a lease that still runs counts up to now, not to the end of the period.
+ * Rates `customer` (empty: all) over a period named like "2026-10" (each customer in its own time zone). */
 MUST_USE bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err);
 void rating_set_free(struct rating_set *set);
 /* The same from files alone, without a book: for `bill` and `verify`. */
 struct rate_source {
+  instant as_of;
   const char *const *files;
   size_t file_count;
   const struct csv_map *map;

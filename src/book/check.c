@@ -21,6 +21,7 @@ static void found(void *context, const char *what) {
 struct close_group {
   slice period;
   uint64_t position;
+  instant as_of; /* early ones were metered up to their issue, all others to the end of the period */
 };
 struct groups {
   struct arena *arena;
@@ -30,14 +31,15 @@ struct groups {
 static bool take_group(const struct db_row *row, void *context, struct error *err) {
   (void)err;
   struct groups *groups = context;
-  vec_push(&groups->list, (struct close_group){arena_copy(groups->arena, db_bytes(row, 0)), (uint64_t)db_int(row, 1)});
+  vec_push(&groups->list, (struct close_group){
+                              arena_copy(groups->arena, db_bytes(row, 0)), (uint64_t)db_int(row, 1), {db_int(row, 2)}});
   return true;
 }
 
 struct derivation {
   struct check *check;
   struct rating_set *set;
-  uint64_t position;
+  const struct close_group *group;
 };
 
 static const struct rating *rating_of(const struct rating_set *set, slice customer) {
@@ -64,7 +66,10 @@ static void differs(void *context, const char *what) {
 
 static bool derive_again(void *context, const struct stored_invoice *stored, struct error *err) {
   struct derivation *d = context;
-  if (stored->journal_position != d->position || slice_is(stored->status, "void")) {
+  bool of_group = stored->journal_position == d->group->position &&
+                  (stored->issued.ns >= stored->to.ns ? d->group->as_of.ns == INSTANT_MAX.ns
+                                                      : stored->issued.ns == d->group->as_of.ns);
+  if (!of_group || slice_is(stored->status, "void")) {
     return true;
   }
   struct difference difference = {d->check, stored->number};
@@ -84,10 +89,10 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
 
 static bool check_group(struct check *check, const struct close_group *group, struct error *err) {
   struct rating_set set;
-  if (!rate_at(check->book, (slice){0}, group->period, group->position, &set, err)) {
+  if (!rate_at(check->book, (slice){0}, group->period, group->position, group->as_of, &set, err)) {
     return false;
   }
-  struct derivation d = {check, &set, group->position};
+  struct derivation d = {check, &set, group};
   struct invoice_query query = {.period = group->period, .limit = SIZE_MAX, .with_document = true};
   bool ok = invoice_list(check->book->db, &query, derive_again, &d, err);
   rating_set_free(&set);
@@ -96,8 +101,10 @@ static bool check_group(struct check *check, const struct close_group *group, st
 
 static bool check_derivations(struct check *check, struct error *err) {
   struct groups groups = {.arena = arena_new()};
-  bool ok = db_query(check->book->db, "SELECT DISTINCT period, journal_position FROM invoice ORDER BY 1, 2",
-                     DB_NO_VALUES, take_group, &groups, err);
+  bool ok = db_query(check->book->db,
+                     "SELECT DISTINCT period, journal_position, CASE WHEN issued < period_to THEN issued ELSE $1 END"
+                     " FROM invoice ORDER BY 1, 2, 3",
+                     DB_VALUES(DB_I(INSTANT_MAX.ns)), take_group, &groups, err);
   for (size_t i = 0; ok && i < groups.list.count; i++) {
     ok = check_group(check, &groups.list.items[i], err);
     log_progress("closes derived again", i + 1, groups.list.count);

@@ -10,7 +10,7 @@
 #define CLOSE_BATCH 64
 
 static bool period_is_over(const struct rating_set *set, struct error *err) {
-  instant now = clock_now();
+  instant now = set->as_of;
   for (size_t i = 0; i < set->rating_count; i++) {
     if (set->ratings[i].period.to.ns > now.ns) {
       char end[TIME_TEXT_MAX];
@@ -78,7 +78,7 @@ static bool finalize_one(struct book *book, struct rating_set *set, const struct
   }
   bool existed;
   slice id;
-  if (!invoice_finalize(set->arena, book->db, book->ledger, &invoice, clock_now(), set->journal_position, &existed, &id,
+  if (!invoice_finalize(set->arena, book->db, book->ledger, &invoice, set->as_of, set->journal_position, &existed, &id,
                         err)) {
     return error_at(err, "customer " SLICE_FMT, SLICE_ARG(rating->customer->id));
   }

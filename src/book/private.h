@@ -30,8 +30,8 @@ struct book {
 
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);
-/* As book_rate, over the journal up to block `position` (0: all of it). */
-MUST_USE bool rate_at(struct book *book, slice customer, slice period, uint64_t position, struct rating_set *out,
-                      struct error *err);
+/* As book_rate, over the journal up to block `position` (0: all of it), as of a given time. */
+MUST_USE bool rate_at(struct book *book, slice customer, slice period, uint64_t position, instant as_of,
+                      struct rating_set *out, struct error *err);
 const char *book_path(const struct book *book, struct arena *arena, const char *name);
 #endif

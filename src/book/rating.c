@@ -45,9 +45,10 @@ static bool open_window(struct rating_set *set, const struct catalog *catalog, c
 }
 
 static bool open_windows(struct rating_set *set, const struct catalog *catalog, slice customer, slice period,
-                         struct windows *w, struct error *err) {
-  *set = (struct rating_set){.arena = arena_new(), .usage = usage_new(catalog)};
+                         instant as_of, struct windows *w, struct error *err) {
+  *set = (struct rating_set){.arena = arena_new(), .usage = usage_new(catalog), .as_of = as_of};
   *w = (struct windows){0};
+  usage_until(set->usage, as_of);
   if (!pick_customers(catalog, customer, &w->customers, &w->count, err)) {
     return false;
   }
@@ -103,10 +104,10 @@ static bool take_position(const struct db_row *row, void *context, struct error 
   return true;
 }
 
-bool rate_at(struct book *book, slice customer, slice period, uint64_t position, struct rating_set *out,
+bool rate_at(struct book *book, slice customer, slice period, uint64_t position, instant as_of, struct rating_set *out,
              struct error *err) {
   struct windows w;
-  bool ok = open_windows(out, book->catalog, customer, period, &w, err);
+  bool ok = open_windows(out, book->catalog, customer, period, as_of, &w, err);
   out->journal_position = position;
   if (ok && position == 0) {
     ok = db_query(book->db, "SELECT coalesce(max(block), 0) FROM journal", DB_NO_VALUES, take_position,
@@ -124,11 +125,12 @@ bool rate_at(struct book *book, slice customer, slice period, uint64_t position,
 }
 
 bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
-  return rate_at(book, customer, period, 0, out, err);
+  return rate_at(book, customer, period, 0, clock_now(), out, err);
 }
 
 bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out, struct error *err) {
-  *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog)};
+  *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog), .as_of = clock_now()};
+  usage_until(out->usage, out->as_of);
   usage_window(out->usage, customer, period, NULL, 0);
   bool ok = journal_scan(book->db, 0, period.to, add_event, out->usage, err) &&
             usage_finish(out->usage, &out->rows, &out->row_count, err);
@@ -205,7 +207,7 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
   static const uint8_t fixed_key[16] = {0}; /* nobody else's ids are in this table: there is no one to protect */
   struct windows w;
   *stats = (struct rate_source_stats){0};
-  bool ok = open_windows(out, catalog, customer, period, &w, err);
+  bool ok = open_windows(out, catalog, customer, period, source->as_of, &w, err);
   struct file_intake intake = {catalog, identity_new(fixed_key), out->usage, NULL, bad, context, stats};
   for (size_t i = 0; ok && i < source->file_count; i++) {
     intake.file = source->files[i];
@@ -225,5 +227,9 @@ bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, c
   uint64_t events;
   char digest[65];
   usage_evidence(set->usage, rating->customer->id, &events, digest);
-  return invoice_build(set->arena, catalog, rating, events, digest, out, err);
+  if (!invoice_build(set->arena, catalog, rating, events, digest, out, err)) {
+    return false;
+  }
+  out->as_of = set->as_of;
+  return true;
 }

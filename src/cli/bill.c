@@ -112,7 +112,7 @@ static int run(const struct cli_args *args) {
   struct csv_map *map = NULL;
   struct rating_set set = {0};
   struct rate_source_stats stats = {0};
-  struct rate_source source = {.map = NULL};
+  struct rate_source source = {.as_of = clock_now()};
   struct cli_listing refused = {0};
   const char *map_path = cli_value(args, "--map");
   slice period = slice_of(cli_value(args, "--period"));

@@ -33,8 +33,12 @@ static bool derive(struct verification *v, const struct json *document, struct r
   for (size_t i = 0; i + 1 < args->rest_count; i++) {
     files[count++] = args->rest[i];
   }
-  struct rate_source source = {files, count, v->map};
+  struct rate_source source = {INSTANT_MAX, files, count, v->map};
   struct rate_source_stats stats;
+  slice until = json_text(document, "metered_until");
+  if (until.len > 0 && !time_parse_rfc3339(until, &source.as_of, err)) {
+    return error_at(err, "metered_until");
+  }
   if (!files_rate(v->catalog, &source, customer, period, cli_list, &v->listing, set, &stats, err)) {
     return false;
   }

@@ -112,6 +112,8 @@ void usage_free(struct usage *usage);
  * customer id is the default for all customers without a window of their own; without any, others are counted as
  * `outside`. */
 void usage_window(struct usage *usage, slice customer, struct period period, const instant *cuts, size_t cut_count);
+/* Levels still open end here if that is before the end of the window: what has not happened yet is not usage. */
+void usage_until(struct usage *usage, instant until);
 /* Copies what it needs. Order of events does not matter: the result depends on the set alone. */
 MUST_USE bool usage_add(struct usage *usage, const struct event *e, struct error *err);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of

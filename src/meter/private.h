@@ -123,6 +123,7 @@ struct usage {
   struct usage_row *rows;
   size_t row_count;
   struct buf key;
+  instant until;
   bool finished;
 };
 struct usage_set *usage_set_of(struct usage *usage, const struct meter *meter, slice customer, const slice *dimensions,

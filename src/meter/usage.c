@@ -8,6 +8,7 @@
 struct usage *usage_new(const struct catalog *catalog) {
   struct usage *u = mem_alloc(sizeof *u);
   u->catalog = catalog;
+  u->until = INSTANT_MAX;
   u->arena = arena_new();
   buf_init(&u->key, KEY_BYTES_MAX);
   return u;
@@ -30,6 +31,10 @@ void usage_free(struct usage *u) {
   arena_free(u->arena);
   free(u->rows);
   free(u);
+}
+
+void usage_until(struct usage *u, instant until) {
+  u->until = until;
 }
 
 void usage_window(struct usage *u, slice customer, struct period period, const instant *cuts, size_t cut_count) {

@@ -53,6 +53,9 @@ static bool integrate_one(struct usage *u, const struct level_change *c, const s
   const struct period *p = &c->window->period;
   instant from = c->time.ns > p->from.ns ? c->time : p->from;
   instant to = next && next->time.ns < p->to.ns ? next->time : p->to;
+  if (to.ns > u->until.ns) {
+    to = u->until;
+  }
   if (from.ns >= to.ns || quantity_is_zero(c->level)) {
     return true;
   }
