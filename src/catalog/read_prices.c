@@ -102,7 +102,7 @@ static void read_tiers(struct loader *l, const struct yaml *list, struct price_r
   }
   struct tier *tiers = arena_array(l->arena, count, sizeof *tiers);
   const struct yaml *item = list && count ? list->child : NULL;
-  for (size_t i = 0; i < count; i++, item = item->next) {
+  for (size_t i = 0; i < count && item; i++, item = item->next) {
     if (is_map_of(l, item, keys)) {
       read_tier_amounts(l, item, out->model, &tiers[i]);
       read_border(l, item, i ? &tiers[i - 1] : NULL, &tiers[i]);
