@@ -300,18 +300,3 @@ bool call_period(struct api_call *call, struct period *out, struct error *err) {
   }
   return out->from.ns < out->to.ns || error_set(err, ERR_INVALID, "from should come before to");
 }
-
-void put_amount(struct json_out *w, const char *key, amount a) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, amount_text(a, text));
-}
-
-void put_quantity(struct json_out *w, const char *key, quantity q) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, quantity_text(q, text));
-}
-
-void put_instant(struct json_out *w, const char *key, instant t) {
-  char text[TIME_TEXT_MAX];
-  json_put_cstr(w, key, time_format(t, text));
-}

@@ -21,9 +21,9 @@ static void put_contracts(struct json_out *w, const struct customer *c) {
   for (size_t i = 0; i < c->contract_count; i++) {
     json_open_object(w);
     json_put_str(w, "plan", c->contracts[i].plan_name);
-    put_instant(w, "from", c->contracts[i].from);
+    json_put_instant(w, "from", c->contracts[i].from);
     if (c->contracts[i].to.ns != INSTANT_MAX.ns) {
-      put_instant(w, "to", c->contracts[i].to);
+      json_put_instant(w, "to", c->contracts[i].to);
     }
     json_put_bool(w, "own_terms", c->contracts[i].own != NULL);
     json_close_object(w);
@@ -99,11 +99,11 @@ static void put_tiers(struct json_out *w, const struct price_rule *p) {
   for (size_t t = 0; t < p->tier_count; t++) {
     json_open_object(w);
     if (!p->tiers[t].last) {
-      put_quantity(w, "up_to", p->tiers[t].up_to);
+      json_put_quantity(w, "up_to", p->tiers[t].up_to);
     }
-    put_amount(w, "price", p->tiers[t].each);
+    json_put_amount(w, "price", p->tiers[t].each);
     if (!amount_is_zero(p->tiers[t].flat)) {
-      put_amount(w, "flat", p->tiers[t].flat);
+      json_put_amount(w, "flat", p->tiers[t].flat);
     }
     json_close_object(w);
   }
@@ -118,7 +118,7 @@ static void put_price_rule(struct json_out *w, const struct price_rule *p) {
   json_put_str(w, "unit", p->meter->unit);
   put_matches(w, p->meter, p->matches, p->match_count);
   json_put_cstr(w, "model", price_model_name(p->model));
-  put_quantity(w, "per", p->per);
+  json_put_quantity(w, "per", p->per);
   put_tiers(w, p);
   json_close_object(w);
 }
@@ -130,8 +130,8 @@ static void put_fees(struct json_out *w, const struct plan *plan) {
   for (size_t i = 0; i < plan->fee_count; i++) {
     json_open_object(w);
     json_put_str(w, "name", plan->fees[i].name);
-    put_amount(w, "price", plan->fees[i].each);
-    put_quantity(w, "count", plan->fees[i].count);
+    json_put_amount(w, "price", plan->fees[i].each);
+    json_put_quantity(w, "count", plan->fees[i].count);
     json_put_cstr(w, "every", every[plan->fees[i].every]);
     json_close_object(w);
   }
@@ -147,7 +147,7 @@ static void put_allowances(struct json_out *w, const struct plan *plan) {
     json_put_str(w, "name", a->name);
     json_put_str(w, "meter", a->meter->name);
     put_matches(w, a->meter, a->matches, a->match_count);
-    put_quantity(w, "included", a->included);
+    json_put_quantity(w, "included", a->included);
     json_close_object(w);
   }
   json_close_array(w);
@@ -157,7 +157,7 @@ static void put_plan(struct json_out *w, const struct plan *plan) {
   json_open_object(w);
   json_put_str(w, "name", plan->name);
   json_put_str(w, "title", plan->title);
-  put_instant(w, "valid_from", plan->valid_from);
+  json_put_instant(w, "valid_from", plan->valid_from);
   json_put_cstr(w, "currency", plan->currency->code);
   json_key(w, "prices");
   json_open_array(w);
@@ -168,7 +168,7 @@ static void put_plan(struct json_out *w, const struct plan *plan) {
   put_fees(w, plan);
   put_allowances(w, plan);
   if (plan->has_minimum) {
-    put_amount(w, "minimum", plan->minimum);
+    json_put_amount(w, "minimum", plan->minimum);
   }
   json_close_object(w);
 }

@@ -11,10 +11,10 @@ static void put_stored(struct json_out *w, const struct stored_invoice *i) {
   json_put_str(w, "period", i->period);
   json_put_str(w, "status", i->status);
   json_put_str(w, "currency", i->currency);
-  put_amount(w, "total", i->total);
-  put_amount(w, "paid", i->paid);
-  put_instant(w, "issued", i->issued);
-  put_instant(w, "due", i->due);
+  json_put_amount(w, "total", i->total);
+  json_put_amount(w, "paid", i->paid);
+  json_put_instant(w, "issued", i->issued);
+  json_put_instant(w, "due", i->due);
   json_close_object(w);
 }
 

@@ -12,7 +12,7 @@ static bool put_key(void *context, slice id, enum role role, slice customer, sli
     json_put_str(w, "customer", customer);
   }
   json_put_str(w, "name", name);
-  put_instant(w, "created", created);
+  json_put_instant(w, "created", created);
   json_put_bool(w, "revoked", revoked);
   json_close_object(w);
   return true;

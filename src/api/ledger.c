@@ -30,10 +30,10 @@ static bool put_account(void *context, const struct account *a, struct error *er
   json_open_object(w);
   json_put_str(w, "name", a->name);
   json_put_str(w, "currency", a->currency);
-  put_amount(w, "balance", a->balance);
-  put_amount(w, "held", a->held);
+  json_put_amount(w, "balance", a->balance);
+  json_put_amount(w, "held", a->held);
   if (a->has_floor) {
-    put_amount(w, "floor", a->floor);
+    json_put_amount(w, "floor", a->floor);
   }
   json_put_int(w, "entries", (int64_t)a->entries);
   json_close_object(w);
@@ -69,12 +69,12 @@ static bool put_entry(void *context, const struct entry *e, struct error *err) {
   json_put_int(w, "sequence", (int64_t)e->sequence);
   json_put_str(w, "transfer", e->transfer_id);
   json_put_str(w, "other_account", e->other);
-  put_amount(w, "amount", e->amount);
-  put_amount(w, "balance_after", e->balance_after);
+  json_put_amount(w, "amount", e->amount);
+  json_put_amount(w, "balance_after", e->balance_after);
   json_put_str(w, "currency", e->currency);
   json_put_str(w, "cause", e->cause);
   json_put_str(w, "reference", e->reference);
-  put_instant(w, "time", e->time);
+  json_put_instant(w, "time", e->time);
   json_close_object(w);
   page->last = e->sequence;
   page->written++;

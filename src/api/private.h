@@ -70,9 +70,6 @@ void list_begin(struct api_call *call);
 void list_end(struct api_call *call, slice next_after);
 /* The JSON body as an object; ERR_INVALID otherwise. */
 MUST_USE bool call_body(struct api_call *call, const struct json **out, struct error *err);
-void put_amount(struct json_out *w, const char *key, amount a);
-void put_quantity(struct json_out *w, const char *key, quantity q);
-void put_instant(struct json_out *w, const char *key, instant t);
 /* The query's period: "period", or "from" and "to"; `otherwise` when neither is given. */
 MUST_USE bool call_period(struct api_call *call, struct period *out, struct error *err);
 

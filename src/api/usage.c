@@ -178,11 +178,11 @@ static bool put_group(struct json_out *w, const struct grouping *g, const struct
     json_key_slice(w, g->names[i]);
     json_str(w, dimension_of(group->first, g->names[i]));
   }
-  put_instant(w, "from", group->from);
-  put_quantity(w, "quantity", units);
+  json_put_instant(w, "from", group->from);
+  json_put_quantity(w, "quantity", units);
   json_put_str(w, "unit", meter->unit);
   if (meter->base_per_unit.e9 != QUANTITY_E9) {
-    put_quantity(w, "raw_quantity", group->value);
+    json_put_quantity(w, "raw_quantity", group->value);
   }
   json_put_int(w, "events", (int64_t)group->events);
   json_close_object(w);

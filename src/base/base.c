@@ -71,6 +71,15 @@ bool(error_at)(struct error *err, const char *fmt, ...) {
   return false;
 }
 
+void tell(told *to, void *context, const char *fmt, ...) {
+  char text[640];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  to(context, text);
+}
+
 const char *error_code_name(enum error_code code) {
   static const char *const names[] = {
       "none", "invalid", "not_found", "conflict", "limit", "overflow", "denied", "funds", "idempotency_key_reused",

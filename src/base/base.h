@@ -69,6 +69,9 @@ static inline bool error_said(bool said) {
 }
 #define error_set(...) error_said((error_set)(__VA_ARGS__))
 #define error_at(...) error_said((error_at)(__VA_ARGS__))
+/* A finding for whoever collects them: the words are put together, cut at 640 bytes, and handed over. */
+typedef void told(void *context, const char *what);
+void tell(told *to, void *context, const char *fmt, ...) PRINTF_LIKE(3, 4);
 const char *error_code_name(enum error_code code); /* stable, as in problem+json: "invalid", "not_found" ... */
 
 /* ---- memory: an arena is freed in one go; running out of memory stops the program (crash-only) ---- */

@@ -1,5 +1,6 @@
 /* Instants to text and back, civil dates in zones, periods, and the clock. */
 #include "base/time.h"
+#include "base/json.h"
 #include "base/zone.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -285,6 +286,11 @@ char *time_format_date(instant t, const char *zone, char text[TIME_TEXT_MAX]) {
   struct civil c = civil_in(t, zone);
   snprintf(text, TIME_TEXT_MAX, "%04d-%02d-%02d", c.year, c.month, c.day);
   return text;
+}
+
+void json_put_instant(struct json_out *w, const char *key, instant t) {
+  char text[TIME_TEXT_MAX];
+  json_put_cstr(w, key, time_format(t, text));
 }
 
 /* ---- periods ---- */

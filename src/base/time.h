@@ -42,6 +42,10 @@ char *time_format_period(struct period p, const char *zone, char text[2 * TIME_T
 /* Adds whole months; the day is held to the month's last (31 January + 1 month = 28/29 February). */
 struct civil time_add_months(struct civil c, int months);
 
+/* As a member of an object that is being written. */
+struct json_out;
+void json_put_instant(struct json_out *w, const char *key, instant t);
+
 /* The clock: real unless a test sets it (also by METERHOUSE_TEST_CLOCK, an RFC 3339 text, read once). */
 instant clock_now(void);
 void clock_set_test(instant t);

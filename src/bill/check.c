@@ -1,7 +1,6 @@
 /* The invariants of kept invoices: numbers without gaps, seals, columns that agree with documents, total = transfers.
  */
 #include "bill/private.h"
-#include <stdarg.h>
 #include <string.h>
 
 struct check {
@@ -12,23 +11,14 @@ struct check {
   uint64_t invoices;
 };
 
-static void complain(struct check *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void complain(struct check *c, const char *fmt, ...) {
-  char text[640];
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(text, sizeof text, fmt, args);
-  va_end(args);
-  c->bad(c->context, text);
-}
-
 static bool check_column(struct check *c, const struct stored_invoice *i, const struct json *document, const char *key,
                          slice column) {
   if (slice_eq(json_text(document, key), column)) {
     return true;
   }
-  complain(c, "invoice " SLICE_FMT ": %s is \"" SLICE_FMT "\" in the store and \"" SLICE_FMT "\" in the document",
-           SLICE_ARG(i->number), key, SLICE_ARG(column), SLICE_ARG(json_text(document, key)));
+  tell(c->bad, c->context,
+       "invoice " SLICE_FMT ": %s is \"" SLICE_FMT "\" in the store and \"" SLICE_FMT "\" in the document",
+       SLICE_ARG(i->number), key, SLICE_ARG(column), SLICE_ARG(json_text(document, key)));
   return false;
 }
 
@@ -50,16 +40,16 @@ static bool check_sums(struct check *c, const struct stored_invoice *i, const st
     return false;
   }
   if (amount_cmp(lines, subtotal) != 0) {
-    complain(c, "invoice " SLICE_FMT ": the lines do not sum to the subtotal", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": the lines do not sum to the subtotal", SLICE_ARG(i->number));
   }
   if (amount_cmp(rounded, subtotal) != 0) {
-    complain(c, "invoice " SLICE_FMT ": exact + rounding is not the subtotal", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": exact + rounding is not the subtotal", SLICE_ARG(i->number));
   }
   if (amount_cmp(sum, total) != 0) {
-    complain(c, "invoice " SLICE_FMT ": subtotal + tax is not the total", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": subtotal + tax is not the total", SLICE_ARG(i->number));
   }
   if (amount_cmp(total, i->total) != 0) {
-    complain(c, "invoice " SLICE_FMT ": the stored total is not the document's", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": the stored total is not the document's", SLICE_ARG(i->number));
   }
   return true;
 }
@@ -75,14 +65,15 @@ static bool check_transfers(struct check *c, const struct stored_invoice *i, str
     return false;
   }
   if (amount_cmp(sum, i->total) != 0) {
-    complain(c, "invoice " SLICE_FMT ": its transfers do not sum to its total", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": its transfers do not sum to its total", SLICE_ARG(i->number));
   }
   amount paid;
   if (!ledger_sum(c->ledger, i->id, CAUSE_PAYMENT, i->currency, &paid, err)) {
     return false;
   }
   if (amount_cmp(paid, i->paid) != 0) {
-    complain(c, "invoice " SLICE_FMT ": its payments do not sum to what it says is paid", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": its payments do not sum to what it says is paid",
+         SLICE_ARG(i->number));
   }
   return true;
 }
@@ -92,12 +83,12 @@ static bool check_document(struct check *c, struct arena *arena, const struct st
   struct error why = {0};
   char seal[65];
   if (!document_parse(arena, i->document, &document, &why)) {
-    complain(c, "invoice " SLICE_FMT ": %s", SLICE_ARG(i->number), why.message);
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": %s", SLICE_ARG(i->number), why.message);
     return true;
   }
   document_seal(document, seal);
   if (!slice_is(json_text(document, "seal"), seal)) {
-    complain(c, "invoice " SLICE_FMT ": the seal does not match the document", SLICE_ARG(i->number));
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": the seal does not match the document", SLICE_ARG(i->number));
   }
   check_column(c, i, document, "id", i->id);
   check_column(c, i, document, "number", i->number);
@@ -105,7 +96,7 @@ static bool check_document(struct check *c, struct arena *arena, const struct st
   check_column(c, i, document, "currency", i->currency);
   check_column(c, i, json_get(document, "customer"), "id", i->customer);
   if (!check_sums(c, i, document, &why)) {
-    complain(c, "invoice " SLICE_FMT ": %s", SLICE_ARG(i->number), why.message);
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": %s", SLICE_ARG(i->number), why.message);
   }
   return check_transfers(c, i, err);
 }
@@ -121,18 +112,21 @@ static bool check_one(void *context, const struct stored_invoice *i, struct erro
 
 static bool check_series(const struct db_row *row, void *context, struct error *err) {
   (void)err;
+  const struct check *c = context;
   slice name = db_bytes(row, 0);
   if (db_int(row, 1) != db_int(row, 2) || db_int(row, 2) != db_int(row, 3)) {
-    complain(context, "invoice numbers " SLICE_FMT "*: %lld given out, %lld kept, the highest is %lld: there is a gap",
-             SLICE_ARG(name), (long long)db_int(row, 1), (long long)db_int(row, 2), (long long)db_int(row, 3));
+    tell(c->bad, c->context,
+         "invoice numbers " SLICE_FMT "*: %lld given out, %lld kept, the highest is %lld: there is a gap",
+         SLICE_ARG(name), (long long)db_int(row, 1), (long long)db_int(row, 2), (long long)db_int(row, 3));
   }
   return true;
 }
 
 static bool check_overlap(const struct db_row *row, void *context, struct error *err) {
+  const struct check *c = context;
   (void)err;
-  complain(context, "invoices " SLICE_FMT " and " SLICE_FMT " bill the same customer for overlapping periods",
-           SLICE_ARG(db_bytes(row, 0)), SLICE_ARG(db_bytes(row, 1)));
+  tell(c->bad, c->context, "invoices " SLICE_FMT " and " SLICE_FMT " bill the same customer for overlapping periods",
+       SLICE_ARG(db_bytes(row, 0)), SLICE_ARG(db_bytes(row, 1)));
   return true;
 }
 

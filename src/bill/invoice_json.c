@@ -2,30 +2,10 @@
 #include "bill/private.h"
 #include <string.h>
 
-static void put_amount(struct json_out *w, const char *key, amount a) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, amount_text(a, text));
-}
-
 /* Amounts on the invoice are padded to the currency's minor unit. */
 static void put_money(struct json_out *w, const char *key, amount a, const struct invoice *i) {
   char text[DECIMAL_TEXT_MAX];
   json_put_cstr(w, key, amount_text_fixed(a, i->customer->currency->minor_units, text));
-}
-
-static void put_quantity(struct json_out *w, const char *key, quantity q) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, quantity_text(q, text));
-}
-
-static void put_rate(struct json_out *w, const char *key, rate r) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, rate_text(r, text));
-}
-
-static void put_instant(struct json_out *w, const char *key, instant t) {
-  char text[TIME_TEXT_MAX];
-  json_put_cstr(w, key, time_format(t, text));
 }
 
 static void put_place(struct json_out *w, const char *key, struct place place) {
@@ -71,27 +51,27 @@ static void put_parties(struct json_out *w, const struct invoice *i) {
 static void put_price(struct json_out *w, const char *key, struct price price) {
   json_key(w, key);
   json_open_object(w);
-  put_amount(w, "each", price.each);
-  put_quantity(w, "per", price.per);
+  json_put_amount(w, "each", price.each);
+  json_put_quantity(w, "per", price.per);
   json_close_object(w);
 }
 
 static void put_step(struct json_out *w, const struct trace_step *s) {
   json_open_object(w);
   json_put_int(w, "tier", s->tier);
-  put_quantity(w, "raw", s->raw);
+  json_put_quantity(w, "raw", s->raw);
   if (!quantity_is_zero(s->included)) {
-    put_quantity(w, "included", s->included);
+    json_put_quantity(w, "included", s->included);
   }
   if (s->price.per.e9 > 0) {
     put_price(w, "price", s->price);
   }
   if (s->multiplier.e12 != RATE_ONE.e12) {
-    put_rate(w, "multiplier", s->multiplier);
+    json_put_rate(w, "multiplier", s->multiplier);
   }
-  put_amount(w, "amount", s->amount);
-  put_instant(w, "from", s->from);
-  put_instant(w, "to", s->to);
+  json_put_amount(w, "amount", s->amount);
+  json_put_instant(w, "from", s->from);
+  json_put_instant(w, "to", s->to);
   json_put_int(w, "rows", s->rows);
   json_put_int(w, "events", s->events);
   if (s->note) {
@@ -107,13 +87,13 @@ static void put_unit_price(struct json_out *w, const struct charge *c) {
   }
   put_price(w, "unit_price", c->unit_price);
   if (c->price && multiplier.e12 != RATE_ONE.e12) {
-    put_rate(w, "multiplier", multiplier);
+    json_put_rate(w, "multiplier", multiplier);
   }
 }
 
 static void put_origin(struct json_out *w, const struct charge *c) {
   json_put_str(w, "plan", c->segment->plan->name);
-  put_instant(w, "plan_valid_from", c->segment->plan->valid_from);
+  json_put_instant(w, "plan_valid_from", c->segment->plan->valid_from);
   if (c->price) {
     json_put_cstr(w, "model", price_model_name(c->price->model));
     put_place(w, "price_at", c->price->place);
@@ -133,20 +113,20 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   if (c->meter) {
     json_put_str(w, "meter", c->meter->name);
   }
-  put_quantity(w, "quantity", c->units);
+  json_put_quantity(w, "quantity", c->units);
   json_put_str(w, "unit", c->unit);
   if (!quantity_is_zero(c->included_units)) {
-    put_quantity(w, "included", c->included_units);
+    json_put_quantity(w, "included", c->included_units);
   }
   if (c->meter && c->meter->base_per_unit.e9 != QUANTITY_E9) {
-    put_quantity(w, "raw_quantity", c->raw);
-    put_quantity(w, "raw_per_unit", c->meter->base_per_unit);
+    json_put_quantity(w, "raw_quantity", c->raw);
+    json_put_quantity(w, "raw_per_unit", c->meter->base_per_unit);
   }
   put_unit_price(w, c);
-  put_amount(w, "exact", line->exact);
+  json_put_amount(w, "exact", line->exact);
   put_money(w, "amount", line->amount, i);
-  put_instant(w, "from", c->segment->from);
-  put_instant(w, "to", c->segment->to);
+  json_put_instant(w, "from", c->segment->from);
+  json_put_instant(w, "to", c->segment->to);
   put_origin(w, c);
   json_key(w, "trace");
   json_open_array(w);
@@ -171,7 +151,7 @@ static void put_unpriced(struct json_out *w, const struct rating *rating) {
       json_str(w, u->dimensions[d]);
     }
     json_close_object(w);
-    put_quantity(w, "quantity", u->units);
+    json_put_quantity(w, "quantity", u->units);
     json_put_str(w, "unit", u->meter->unit);
     json_put_int(w, "events", u->events);
     json_put_cstr(w, "why", u->why);
@@ -189,7 +169,7 @@ static void put_taxes(struct json_out *w, const struct invoice *i) {
     json_put_str(w, "name", tax->tax->name);
     json_put_str(w, "label", tax->tax->label);
     json_put_str(w, "category", tax->tax->category);
-    put_rate(w, "rate", tax->tax->rate);
+    json_put_rate(w, "rate", tax->tax->rate);
     put_money(w, "base", tax->base, i);
     put_money(w, "amount", tax->amount, i);
     json_put_str(w, "note", tax->tax->note);
@@ -199,8 +179,8 @@ static void put_taxes(struct json_out *w, const struct invoice *i) {
 }
 
 static void put_totals(struct json_out *w, const struct invoice *i) {
-  put_amount(w, "exact", i->exact);
-  put_amount(w, "rounding", i->rounding);
+  json_put_amount(w, "exact", i->exact);
+  json_put_amount(w, "rounding", i->rounding);
   put_money(w, "subtotal", i->subtotal, i);
   put_taxes(w, i);
   put_money(w, "tax", i->tax, i);
@@ -214,14 +194,14 @@ static void put_head(struct json_out *w, const struct invoice *i) {
   if (i->status != INVOICE_DRAFT) {
     json_put_str(w, "id", i->id);
     json_put_str(w, "number", i->number);
-    put_instant(w, "issued", i->issued);
-    put_instant(w, "due", i->due);
+    json_put_instant(w, "issued", i->issued);
+    json_put_instant(w, "due", i->due);
   }
   json_put_cstr(w, "period", time_format_period(i->period, i->customer->time_zone, period));
-  put_instant(w, "from", i->period.from);
-  put_instant(w, "to", i->period.to);
+  json_put_instant(w, "from", i->period.from);
+  json_put_instant(w, "to", i->period.to);
   if (i->as_of.ns != 0 && i->as_of.ns < i->period.to.ns) {
-    put_instant(w, "metered_until", i->as_of);
+    json_put_instant(w, "metered_until", i->as_of);
   }
   json_put_cstr(w, "time_zone", i->customer->time_zone);
   json_put_cstr(w, "currency", i->customer->currency->code);

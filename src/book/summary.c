@@ -144,21 +144,6 @@ static void text_picture(const struct picture *p, struct buf *out) {
   text_tail(p, out);
 }
 
-static void put_amount(struct json_out *w, const char *key, amount a) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, amount_text(a, text));
-}
-
-static void put_rate(struct json_out *w, const char *key, rate r) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, rate_text(r, text));
-}
-
-static void put_quantity(struct json_out *w, const char *key, quantity q) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, quantity_text(q, text));
-}
-
 static void json_pools(const struct picture *p, struct json_out *w) {
   json_key(w, "pools");
   json_open_array(w);
@@ -169,12 +154,12 @@ static void json_pools(const struct picture *p, struct json_out *w) {
     json_put_str(w, "kind", r->pool->kind);
     json_put_str(w, "site", r->pool->site);
     json_put_str(w, "unit", r->pool->meter ? r->pool->meter->unit : SLICE(""));
-    put_quantity(w, "count", r->pool->count);
-    put_quantity(w, "available", r->available);
-    put_quantity(w, "sold", r->sold);
-    put_rate(w, "utilization", r->utilization);
-    put_amount(w, "cost", r->cost.total);
-    put_amount(w, "cost_per_sold_unit", r->cost_per_sold_unit);
+    json_put_quantity(w, "count", r->pool->count);
+    json_put_quantity(w, "available", r->available);
+    json_put_quantity(w, "sold", r->sold);
+    json_put_rate(w, "utilization", r->utilization);
+    json_put_amount(w, "cost", r->cost.total);
+    json_put_amount(w, "cost_per_sold_unit", r->cost_per_sold_unit);
     json_close_object(w);
   }
   json_close_array(w);
@@ -186,7 +171,7 @@ static void json_shares(struct json_out *w, const char *key, const struct financ
   for (size_t i = 0; i < count; i++) {
     json_open_object(w);
     json_put_str(w, "name", shares[i].name);
-    put_amount(w, "amount", shares[i].amount);
+    json_put_amount(w, "amount", shares[i].amount);
     json_close_object(w);
   }
   json_close_array(w);
@@ -207,8 +192,8 @@ static void json_invoices(const struct picture *p, struct json_out *w) {
   json_open_object(w);
   json_put_int(w, "count", (int64_t)p->invoices.count);
   json_put_int(w, "open", (int64_t)p->invoices.open);
-  put_amount(w, "total", p->invoices.total);
-  put_amount(w, "paid", p->invoices.paid);
+  json_put_amount(w, "total", p->invoices.total);
+  json_put_amount(w, "paid", p->invoices.paid);
   json_close_object(w);
 }
 
@@ -221,12 +206,12 @@ static void json_picture(const struct picture *p, struct buf *out) {
   json_put_cstr(&w, "currency", p->finance.currency->code);
   json_put_int(&w, "minor_units", p->finance.currency->minor_units);
   json_events(p, &w);
-  put_amount(&w, "revenue", p->finance.revenue);
-  put_amount(&w, "cost", p->finance.cost);
-  put_amount(&w, "gross_margin", p->finance.margin);
-  put_rate(&w, "gross_margin_share", p->finance.margin_share);
-  put_rate(&w, "concentration_hhi", p->finance.hhi);
-  put_rate(&w, "largest_customer_share", p->finance.top_share);
+  json_put_amount(&w, "revenue", p->finance.revenue);
+  json_put_amount(&w, "cost", p->finance.cost);
+  json_put_amount(&w, "gross_margin", p->finance.margin);
+  json_put_rate(&w, "gross_margin_share", p->finance.margin_share);
+  json_put_rate(&w, "concentration_hhi", p->finance.hhi);
+  json_put_rate(&w, "largest_customer_share", p->finance.top_share);
   json_pools(p, &w);
   json_shares(&w, "products", p->finance.products, p->finance.product_count);
   json_shares(&w, "customers", p->finance.customers, p->finance.customer_count);

@@ -1,6 +1,5 @@
 /* The ledger's invariants, by replaying every stored row beside the balances in memory. */
 #include "ledger/private.h"
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,21 +10,11 @@ struct check {
   void *context;
 };
 
-static void complain(struct check *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void complain(struct check *c, const char *fmt, ...) {
-  char text[640];
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(text, sizeof text, fmt, args);
-  va_end(args);
-  c->bad(c->context, text);
-}
-
 static void compare(struct check *c, const char *what, slice where, amount stored, amount sum) {
   char a[DECIMAL_TEXT_MAX], b[DECIMAL_TEXT_MAX];
   if (amount_cmp(stored, sum) != 0) {
-    complain(c, "ledger: " SLICE_FMT ": %s is %s, its entries sum to %s", SLICE_ARG(where), what,
-             amount_text(stored, a), amount_text(sum, b));
+    tell(c->bad, c->context, "ledger: " SLICE_FMT ": %s is %s, its entries sum to %s", SLICE_ARG(where), what,
+         amount_text(stored, a), amount_text(sum, b));
   }
 }
 
@@ -36,13 +25,13 @@ static bool replay_transfer(const struct db_row *row, void *context, struct erro
   struct error why = {0};
   if (!db_amount(row, 4, &value, &why) || !db_amount(row, 5, &from_after, &why) ||
       !db_amount(row, 6, &to_after, &why)) {
-    complain(c, "ledger: transfer " SLICE_FMT ": %s", SLICE_ARG(id), why.message);
+    tell(c->bad, c->context, "ledger: transfer " SLICE_FMT ": %s", SLICE_ARG(id), why.message);
     return true;
   }
   struct account *from = ledger_place(c->replayed, db_bytes(row, 1), currency),
                  *to = ledger_place(c->replayed, db_bytes(row, 2), currency);
   if (amount_cmp(value, AMOUNT_ZERO) <= 0 || from == to) {
-    complain(c, "ledger: transfer " SLICE_FMT " moves nothing", SLICE_ARG(id));
+    tell(c->bad, c->context, "ledger: transfer " SLICE_FMT " moves nothing", SLICE_ARG(id));
   }
   if (!amount_sub(from->balance, value, &from->balance, err) || !amount_add(to->balance, value, &to->balance, err)) {
     return false;
@@ -71,10 +60,10 @@ static void check_live(struct check *c) {
     compare(c, "the balance", a->name, a->balance, r->balance);
     compare(c, "what is held", a->name, a->held, r->held);
     if (a->entries != r->entries) {
-      complain(c, "ledger: " SLICE_FMT ": the number of entries is wrong", SLICE_ARG(a->name));
+      tell(c->bad, c->context, "ledger: " SLICE_FMT ": the number of entries is wrong", SLICE_ARG(a->name));
     }
     if (!ledger_check_floor(a, AMOUNT_ZERO, &why)) {
-      complain(c, "ledger: %s", why.message);
+      tell(c->bad, c->context, "ledger: %s", why.message);
     }
   }
 }

@@ -189,9 +189,7 @@ struct check {
 };
 
 static void complain(struct check *c, int64_t block, const char *why) {
-  char text[400];
-  snprintf(text, sizeof text, "journal block %lld: %s", (long long)block, why);
-  c->bad(c->context, text);
+  tell(c->bad, c->context, "journal block %lld: %s", (long long)block, why);
 }
 
 static void check_events(struct check *c, int64_t block, const struct db_row *row, const struct event *events,

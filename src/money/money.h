@@ -46,6 +46,12 @@ char *rate_text(rate r, char text[DECIMAL_TEXT_MAX]);
 /* At least `decimals` decimals: amount_text_fixed(10.5, 2) = "10.50"; more only if the value needs them. */
 char *amount_text_fixed(amount a, int decimals, char text[DECIMAL_TEXT_MAX]);
 
+/* As a member of an object that is being written: a decimal string. */
+struct json_out;
+void json_put_amount(struct json_out *w, const char *key, amount a);
+void json_put_quantity(struct json_out *w, const char *key, quantity q);
+void json_put_rate(struct json_out *w, const char *key, rate r);
+
 /* ---- arithmetic: false + ERR_OVERFLOW instead of a wrap; *out is untouched then ---- */
 MUST_USE bool amount_add(amount a, amount b, amount *out, struct error *err);
 MUST_USE bool amount_sub(amount a, amount b, amount *out, struct error *err);
