@@ -11,7 +11,8 @@ const char *invoice_status_name(enum invoice_status s);
 struct invoice_line {
   uint32_t number; /* 1.. */
   const struct charge *charge;
-  slice description;    /* "H100 on demand", with the dates when the segment is not the whole period */
+  slice description;    /* "H100 on demand" */
+  slice dates;          /* "2026-10-01 to 2026-10-15" when the segment is not the whole period, else empty */
   amount exact, amount; /* amount: exact rounded half-even to the minor unit; the rest is booked to "rounding" */
 };
 struct invoice_tax {

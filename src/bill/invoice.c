@@ -24,22 +24,23 @@ static bool worth_a_line(const struct charge *c) {
   return !amount_is_zero(c->exact) || !quantity_is_zero(c->raw);
 }
 
-/* The name, with its days when the charge covers only part of the period. */
-static slice describe(struct arena *arena, const struct rating *rating, const struct charge *c) {
+/* The days of a charge that covers only part of the period. */
+static slice dates_of(struct arena *arena, const struct rating *rating, const struct charge *c) {
   const struct segment *s = c->segment;
   if (s->from.ns == rating->period.from.ns && s->to.ns == rating->period.to.ns) {
-    return c->name;
+    return (slice){0};
   }
   char from[TIME_TEXT_MAX], last[TIME_TEXT_MAX];
   time_format_date(s->from, rating->customer->time_zone, from);
   time_format_date((instant){s->to.ns - 1}, rating->customer->time_zone, last);
-  return slice_of(arena_printf(arena, SLICE_FMT " (%s to %s)", SLICE_ARG(c->name), from, last));
+  return slice_of(arena_printf(arena, "%s to %s", from, last));
 }
 
 static bool add_line(struct arena *arena, const struct rating *rating, const struct charge *c,
                      struct invoice_line *line, struct invoice *out, struct error *err) {
   *line = (struct invoice_line){.number = (uint32_t)out->line_count + 1, .charge = c, .exact = c->exact};
-  line->description = describe(arena, rating, c);
+  line->description = c->name;
+  line->dates = dates_of(arena, rating, c);
   out->line_count++;
   return amount_round(c->exact, rating->customer->currency, ROUND_HALF_EVEN, &line->amount, err) &&
          amount_add(out->exact, line->exact, &out->exact, err) &&

@@ -109,6 +109,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   json_put_int(w, "number", line->number);
   json_put_cstr(w, "kind", charge_kind_name(c->kind));
   json_put_str(w, "description", line->description);
+  if (line->dates.len > 0) {
+    json_put_str(w, "dates", line->dates);
+  }
   json_put_str(w, "product", c->product);
   if (c->meter) {
     json_put_str(w, "meter", c->meter->name);

@@ -39,15 +39,18 @@ static void unit_price(const struct charge *c, char text[2 * DECIMAL_TEXT_MAX]) 
 static void line(const struct invoice *i, const struct invoice_line *l, struct buf *out) {
   char units[DECIMAL_TEXT_MAX], price[2 * DECIMAL_TEXT_MAX], exact[DECIMAL_TEXT_MAX],
       amount_shown[2 * DECIMAL_TEXT_MAX];
+  char description[160];
   unit_price(l->charge, price);
-  buf_addf(out, "%3u  %-40.*s %20s %-12.*s %16s %20s %14s\n", l->number, (int)l->description.len, l->description.ptr,
+  snprintf(description, sizeof description, SLICE_FMT "%s" SLICE_FMT "%s", SLICE_ARG(l->description),
+           l->dates.len ? " (" : "", SLICE_ARG(l->dates), l->dates.len ? ")" : "");
+  buf_addf(out, "%3u  %-48s %20s %-12.*s %16s %20s %14s\n", l->number, description,
            quantity_text(l->charge->units, units), (int)l->charge->unit.len, l->charge->unit.ptr, price,
            amount_text(l->exact, exact), money(i, l->amount, amount_shown));
 }
 
 static void sum(const struct invoice *i, const char *label, amount a, struct buf *out) {
   char text[2 * DECIMAL_TEXT_MAX];
-  buf_addf(out, "%117s %14s\n", label, money(i, a, text));
+  buf_addf(out, "%125s %14s\n", label, money(i, a, text));
 }
 
 static void totals(const struct invoice *i, struct buf *out) {
@@ -65,7 +68,7 @@ static void totals(const struct invoice *i, struct buf *out) {
 
 void invoice_to_text(const struct invoice *i, struct buf *out) {
   head(i, out);
-  buf_addf(out, "%3s  %-40s %20s %-12s %16s %20s %14s\n", "#", "description", "quantity", "unit", "price", "exact",
+  buf_addf(out, "%3s  %-48s %20s %-12s %16s %20s %14s\n", "#", "description", "quantity", "unit", "price", "exact",
            "amount");
   for (size_t l = 0; l < i->line_count; l++) {
     line(i, &i->lines[l], out);

@@ -16,9 +16,9 @@
 
 /* Columns of the table: where each ends (numbers are right-aligned) or begins. */
 #define COLUMN_TEXT (MARGIN + 22)
-#define COLUMN_TEXT_WIDTH 216.0
-#define COLUMN_QUANTITY (MARGIN + 322)
-#define COLUMN_UNIT (MARGIN + 328)
+#define COLUMN_TEXT_WIDTH 196.0
+#define COLUMN_QUANTITY (MARGIN + 298)
+#define COLUMN_UNIT (MARGIN + 304)
 #define COLUMN_PRICE (MARGIN + 432)
 
 struct sheet {
@@ -287,11 +287,21 @@ static void price_words(const struct json *line, char out[160]) {
   }
 }
 
+/* What stands in small under a description: the days it covers, and what was included. */
+static void small_print(const struct json *line, char out[200]) {
+  char included_quantity[96];
+  slice dates = json_text(line, "dates"), included = json_text(line, "included");
+  slice q = included.len ? shown_quantity(included, included_quantity) : (slice){0};
+  snprintf(out, 200, SLICE_FMT "%s%s" SLICE_FMT "%s", SLICE_ARG(dates), dates.len && q.len ? ", " : "",
+           q.len ? "of which " : "", SLICE_ARG(q), q.len ? " included" : "");
+}
+
 static void draw_line(struct sheet *s, const struct json *line) {
-  char quantity_words[96], price[160], amount_words[DECIMAL_TEXT_MAX * 2], included[160];
-  slice in = json_text(line, "included");
+  char quantity_words[96], price[160], amount_words[DECIMAL_TEXT_MAX * 2], small[200];
+  small_print(line, small);
   style(s, "DejaVu Sans 8.5", 0.1);
-  double height = text_height(s, COLUMN_TEXT_WIDTH, json_text(line, "description")) + (in.len ? 11 : 0) + 5;
+  double words_height = text_height(s, COLUMN_TEXT_WIDTH, json_text(line, "description"));
+  double height = words_height + (*small ? 11 : 0) + 5;
   need(s, height, true);
   style(s, "DejaVu Sans 8.5", 0.1);
   price_words(line, price);
@@ -302,14 +312,9 @@ static void draw_line(struct sheet *s, const struct json *line) {
   text(s, COLUMN_PRICE, 0, RIGHT_ALIGNED, slice_of(price));
   text(s, RIGHT, 0, RIGHT_ALIGNED, money(s, json_text(line, "amount"), amount_words));
   double top = s->y;
-  if (in.len > 0) {
-    char included_quantity[96];
-    slice q = shown_quantity(in, included_quantity);
-    s->y += height - 16;
-    style(s, "DejaVu Sans 7", 0.45);
-    snprintf(included, sizeof included, "of which " SLICE_FMT " included", SLICE_ARG(q));
-    text(s, COLUMN_TEXT, COLUMN_TEXT_WIDTH, LEFT, slice_of(included));
-  }
+  s->y += words_height;
+  style(s, "DejaVu Sans 7", 0.45);
+  text(s, COLUMN_TEXT, COLUMN_TEXT_WIDTH, LEFT, slice_of(small));
   s->y = top + height;
   rule(s, 0.88, 0.4);
   s->y += 4;

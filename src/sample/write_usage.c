@@ -74,7 +74,11 @@ static void lease(struct sender *s, const struct person *p, unsigned pool, const
                   const char *gpus, instant from, int64_t seconds) {
   lease_event(s, p, pool, class, number, from, "start", gpus);
   int64_t end = from.ns + seconds * NS_PER_S;
-  if (end < s->w->period.to.ns) {
+  /* A sample of some days ends every lease with its last day; one of a whole month lets them run on. */
+  if (s->w->options.days < 28 && end > s->w->period.to.ns) {
+    end = s->w->period.to.ns;
+  }
+  if (end <= s->w->period.to.ns) {
     lease_event(s, p, pool, class, number, (instant){end}, "end", "0");
   }
 }
