@@ -75,6 +75,40 @@ static bool read_json(struct api_call *call, struct intake *intake, enum mode mo
   return true;
 }
 
+static bool is_utf8(slice s) {
+  size_t more = 0;
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.ptr[i];
+    if (more > 0) {
+      if ((c & 0xc0) != 0x80) {
+        return false;
+      }
+      more--;
+    } else if (c >= 0x80) {
+      more = (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : (c & 0xf8) == 0xf0 ? 3 : 4;
+      if (more == 4) {
+        return false;
+      }
+    }
+  }
+  return more == 0;
+}
+
+/* Headers of clients that do not percent-encode arrive in Latin-1, the old default of HTTP. */
+static slice latin1_to_utf8(struct arena *arena, slice s) {
+  char *to = arena_alloc(arena, 2 * s.len + 1);
+  size_t length = 0;
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.ptr[i];
+    if (c >= 0x80) {
+      to[length++] = (char)(0xc0 | c >> 6);
+      c = (unsigned char)(0x80 | (c & 0x3f));
+    }
+    to[length++] = (char)c;
+  }
+  return (slice){to, length};
+}
+
 /* A header's value, percent-decoded; an absent header adds nothing. */
 static void put_header(struct api_call *call, struct json_out *w, const char *header, const char *name) {
   slice value = http_header(call->http, header);
@@ -83,8 +117,11 @@ static void put_header(struct api_call *call, struct json_out *w, const char *he
   }
   size_t length;
   char *decoded = evhttp_uridecode(value.ptr, 0, &length);
-  json_put_str(w, name, decoded ? arena_copy(call->arena, (slice){decoded, length}) : value);
+  if (decoded) {
+    value = arena_copy(call->arena, (slice){decoded, length});
+  }
   free(decoded);
+  json_put_str(w, name, is_utf8(value) ? value : latin1_to_utf8(call->arena, value));
 }
 
 /* Binary mode: the attributes are headers, the body is the data; put together it is a structured event. */
