@@ -23,15 +23,18 @@ static void call_free(struct api_call *call) {
   free(call);
 }
 
-static void call_fail(struct api_call *call, const struct error *err) {
+static void call_fail_status(struct api_call *call, int status, const struct error *err) {
   atomic_fetch_add(&call->api->requests_failed, 1);
-  int status = http_status_of(err->code);
   if (status == 403 && call->who.role == ROLE_NONE) {
     status = 401;
   }
   call_drop_state(call);
   http_problem_status(call->http, status, error_code_name(err->code), err->message);
   call_free(call);
+}
+
+static void call_fail(struct api_call *call, const struct error *err) {
+  call_fail_status(call, http_status_of(err->code), err);
 }
 
 static void call_answer(struct api_call *call) {
@@ -107,7 +110,8 @@ static void run_stages(struct api_call *call) {
   struct error err = {0};
   start_answer(call);
   if (call->endpoint->prepare && !call->endpoint->prepare(call, &err)) {
-    call_fail(call, &err);
+    /* A request beyond a limit does not get smaller by coming again: 413 and not 429. */
+    call_fail_status(call, err.code == ERR_LIMIT ? 413 : http_status_of(err.code), &err);
   } else if (call->endpoint->read) {
     if (!http_work(call->http, on_worker, call, &err)) {
       call_fail(call, &err);

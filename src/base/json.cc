@@ -106,8 +106,10 @@ template <typename Value> bool read_number(Reader &r, Value &value, struct json 
 }
 
 bool add_child(Reader &r, struct json *parent, struct json **last, struct json *child) {
-  if (parent->count == JSON_MEMBERS_MAX) {
-    return error_set(r.err, ERR_LIMIT, "JSON: an object or array has more than %d members", JSON_MEMBERS_MAX);
+  uint32_t most = parent->kind == JSON_ARRAY ? JSON_ELEMENTS_MAX : JSON_MEMBERS_MAX;
+  if (parent->count == most) {
+    return error_set(r.err, ERR_LIMIT, "JSON: an %s has more than %u members",
+                     parent->kind == JSON_ARRAY ? "array" : "object", most);
   }
   if (*last == nullptr) {
     parent->child = child;

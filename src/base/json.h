@@ -18,7 +18,8 @@ struct json {
 };
 
 #define JSON_DEPTH_MAX 32
-#define JSON_MEMBERS_MAX 4096 /* per object or array unless the caller splits the input first */
+#define JSON_MEMBERS_MAX 4096   /* per object, unless the caller splits the input first */
+#define JSON_ELEMENTS_MAX 65536 /* per array */
 /* The text is one object or array. Errors: ERR_INVALID with byte offset and reason (bad UTF-8, NUL byte, duplicate key,
  * trailing bytes, depth). */
 MUST_USE bool json_parse(struct arena *arena, slice text, const struct json **out, struct error *err);
