@@ -124,6 +124,12 @@ static bool load_catalog(struct book *book, const char *path, struct error *err)
   return path == NULL || book->mode == BOOK_READ || remember_catalog(book, path, err);
 }
 
+static bool open_journal(struct book *book, struct error *err) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/identity", book->dir);
+  return journal_open(book->db, path, NULL, &book->journal, err);
+}
+
 static bool open_parts(struct book *book, const char *catalog_path, struct error *err) {
   char path[PATH_MAX];
   snprintf(path, sizeof path, "%s/book.db", book->dir);
@@ -134,7 +140,7 @@ static bool open_parts(struct book *book, const char *catalog_path, struct error
     return db_open(path, DB_READ_ONLY, &book->db, err) && load_catalog(book, catalog_path, err);
   }
   return file_make_dirs(book->dir, err) && lock_take(book, err) && db_open(path, DB_READ_WRITE, &book->db, err) &&
-         migrate(book, err) && load_catalog(book, catalog_path, err) && journal_open(book->db, &book->journal, err) &&
+         migrate(book, err) && load_catalog(book, catalog_path, err) && open_journal(book, err) &&
          ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
 }
 
@@ -226,7 +232,7 @@ bool book_begin(struct book *book, struct error *err) {
 }
 
 bool book_commit(struct book *book, struct error *err) {
-  if (!db_commit(book->db, err)) {
+  if (!journal_flush(book->journal, err) || !db_commit(book->db, err)) {
     book_undo(book);
     return false;
   }

@@ -94,28 +94,18 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
   return true;
 }
 
-static bool add_event(void *context, const struct event *e, struct error *err) {
-  return usage_add(context, e, err);
-}
-
-static bool take_position(const struct db_row *row, void *context, struct error *err) {
-  (void)err;
-  *(uint64_t *)context = (uint64_t)db_int(row, 0);
-  return true;
-}
-
 bool rate_at(struct book *book, slice customer, slice period, uint64_t position, instant as_of, struct rating_set *out,
              struct error *err) {
   struct windows w;
   bool ok = open_windows(out, book->catalog, customer, period, as_of, &w, err);
   out->journal_position = position;
   if (ok && position == 0) {
-    ok = db_query(book->db, "SELECT coalesce(max(block), 0) FROM journal", DB_NO_VALUES, take_position,
-                  &out->journal_position, err);
+    ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to scan up to. */
   if (ok && out->journal_position > 0) {
-    ok = journal_scan(book->db, out->journal_position, w.end, add_event, out->usage, err);
+    const struct journal_range range = {.until = out->journal_position, .before = w.end};
+    ok = usage_scan(out->usage, book->db, &range, err);
   }
   ok = ok && rate_all(out, book->catalog, &w, err);
   if (!ok) {
@@ -132,7 +122,8 @@ bool book_usage(struct book *book, slice customer, struct period period, struct 
   *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog), .as_of = clock_now()};
   usage_until(out->usage, out->as_of);
   usage_window(out->usage, customer, period, NULL, 0);
-  bool ok = journal_scan(book->db, 0, period.to, add_event, out->usage, err) &&
+  const struct journal_range range = {.before = period.to};
+  bool ok = usage_scan(out->usage, book->db, &range, err) &&
             usage_finish(out->usage, &out->rows, &out->row_count, err);
   if (!ok) {
     rating_set_free(out);

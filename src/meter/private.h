@@ -126,6 +126,10 @@ struct usage {
   instant until;
   bool finished;
 };
+struct window *usage_window_of(const struct usage *usage, slice customer); /* NULL when there is none */
+bool window_holds(const struct window *w, instant t);
+MUST_USE bool usage_add_to(struct usage *usage, const struct meter *meter, struct window *w, const struct event *e,
+                           struct error *err);
 struct usage_set *usage_set_of(struct usage *usage, const struct meter *meter, slice customer, const slice *dimensions,
                                struct window *window);
 /* The bin that holds `t`: its hour, cut at the window's edges and cuts. */

@@ -98,7 +98,7 @@ static struct digest digest_event(const struct event *e) {
   return d;
 }
 
-static struct window *window_for(const struct usage *u, slice customer) {
+struct window *usage_window_of(const struct usage *u, slice customer) {
   struct window *w = map_get(&u->windows, customer);
   return w ? w : u->default_window;
 }
@@ -121,7 +121,7 @@ static void dimensions_of(const struct meter *meter, const struct event *e, slic
   }
 }
 
-static bool in_window(const struct window *w, instant t) {
+bool window_holds(const struct window *w, instant t) {
   return t.ns >= w->period.from.ns && t.ns < w->period.to.ns;
 }
 
@@ -193,15 +193,15 @@ static bool add_level(struct usage *u, const struct meter *meter, struct window 
   slice series = meter->series_field.len ? event_field_value(e, meter->series_field)
                                          : (slice){(const char *)&set->dimensions, sizeof set->dimensions};
   change.series = intern(u, series);
-  if (w->wants_evidence && !in_window(w, e->time)) {
+  if (w->wants_evidence && !window_holds(w, e->time)) {
     change.digest = digest_event(e);
   }
   vec_push(&u->changes, change);
   return true;
 }
 
-static bool add_to(struct usage *u, const struct meter *meter, struct window *w, const struct event *e,
-                   struct error *err) {
+bool usage_add_to(struct usage *u, const struct meter *meter, struct window *w, const struct event *e,
+                  struct error *err) {
   slice dimensions[CATALOG_DIMENSIONS_MAX];
   if (!meter_filter_passes(meter, e)) {
     return true;
@@ -209,7 +209,7 @@ static bool add_to(struct usage *u, const struct meter *meter, struct window *w,
   if (meter->aggregation == AGG_INTEGRAL) {
     return add_level(u, meter, w, e, err);
   }
-  if (!in_window(w, e->time)) {
+  if (!window_holds(w, e->time)) {
     return true;
   }
   dimensions_of(meter, e, dimensions);
@@ -225,7 +225,7 @@ static bool add_to(struct usage *u, const struct meter *meter, struct window *w,
 
 bool usage_add(struct usage *u, const struct event *e, struct error *err) {
   must(!u->finished);
-  struct window *w = window_for(u, e->subject);
+  struct window *w = usage_window_of(u, e->subject);
   if (w == NULL) {
     if (catalog_customer(u->catalog, e->subject) == NULL) {
       note(u, "customer", e->subject, "not in the catalog");
@@ -237,11 +237,11 @@ bool usage_add(struct usage *u, const struct event *e, struct error *err) {
   if (count == 0) {
     note(u, "type", e->type, "no meter counts it");
   }
-  if (w->wants_evidence && in_window(w, e->time)) {
+  if (w->wants_evidence && window_holds(w, e->time)) {
     evidence_add(w, digest_event(e));
   }
   for (size_t i = 0; i < count && i < METERS_OF_TYPE_MAX; i++) {
-    if (!add_to(u, meters[i], w, e, err)) {
+    if (!usage_add_to(u, meters[i], w, e, err)) {
       return error_at(err, "source \"" SLICE_FMT "\", id \"" SLICE_FMT "\"", SLICE_ARG(e->source), SLICE_ARG(e->id));
     }
   }
