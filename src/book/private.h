@@ -30,8 +30,13 @@ struct book {
 
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);
-/* As book_rate, over the journal up to block `position` (0: all of it), as of a given time. */
-MUST_USE bool rate_at(struct book *book, slice customer, slice period, uint64_t position, instant as_of,
-                      struct rating_set *out, struct error *err);
+/* As book_rate, over the journal up to event `position` (0: all of it), as of a given time. */
+struct rate_request {
+  slice customer, period;
+  uint64_t position;
+  instant as_of;
+  bool no_evidence; /* no invoice is to be made of it */
+};
+MUST_USE bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err);
 const char *book_path(const struct book *book, struct arena *arena, const char *name);
 #endif

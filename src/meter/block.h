@@ -71,10 +71,15 @@ struct block_span {
   uint32_t from, to;
   const struct block *block;
 };
-typedef bool (*block_each)(void *context, struct arena *arena, const struct block_span *span, struct error *err);
-/* `each` block of the range; the arena lives for that call. */
+/* The block lives in *arena for that call; who wants to keep it takes the arena and leaves another in its place. */
+typedef bool (*block_each)(void *context, struct arena **arena, const struct block_span *span, struct error *err);
+
 MUST_USE bool journal_scan_blocks(struct db *db, const struct journal_range *range, block_each each, void *context,
                                   struct error *err);
+
+/* The same with a second thread that reads and opens blocks ahead; `db` is that thread's until it returns. */
+MUST_USE bool journal_scan_ahead(struct db *db, const struct journal_range *range, block_each each, void *context,
+                                 struct error *err);
 
 /* Keeps its memory and its compressor from block to block. */
 struct block_encoder;

@@ -1,6 +1,5 @@
 /* The journal: what was accepted in a transaction becomes blocks; small blocks are merged; identities are decided by
  * the registry, which asks here what a stored event says. */
-#include "base/log.h"
 #include "meter/block.h"
 #include "meter/private.h"
 #include "meter/registry.h"
@@ -172,10 +171,10 @@ static bool load_key(struct db *db, uint8_t key[16], struct error *err) {
          db_query(db, "SELECT bytes FROM identity_key", DB_NO_VALUES, take_key, key, err);
 }
 
-static bool replay_block(void *context, struct arena *arena, const struct block_span *span, struct error *err) {
+static bool replay_block(void *context, struct arena **arena, const struct block_span *span, struct error *err) {
   struct registry *registry = context;
-  slice *ids = arena_array(arena, span->block->count, sizeof *ids);
-  if (!block_ids(arena, span->block, ids, err)) {
+  slice *ids = arena_array(*arena, span->block->count, sizeof *ids);
+  if (!block_ids(*arena, span->block, ids, err)) {
     return false;
   }
   for (uint32_t i = span->from; i < span->to; i++) {
@@ -272,9 +271,6 @@ void journal_close(struct journal *j) {
 bool journal_append(struct journal *j, const struct event *events, size_t count, enum verdict *verdicts,
                     struct error *err) {
   must(j->magic == JOURNAL_MAGIC && db_in_transaction(j->db));
-  if (j->registry == NULL && !open_registry(j, err)) {
-    return false;
-  }
   return registry_decide(j->registry, events, count, verdicts, err);
 }
 
@@ -399,9 +395,7 @@ void journal_done(struct journal *j) {
   j->durable = j->written;
   j->durable_small_events = j->small_events;
   j->durable_small_blocks = j->small_blocks;
-  if (j->registry) {
-    registry_done(j->registry);
-  }
+  registry_done(j->registry);
 }
 
 void journal_undo(struct journal *j) {
@@ -410,18 +404,7 @@ void journal_undo(struct journal *j) {
   j->small_events = j->durable_small_events;
   j->small_blocks = j->durable_small_blocks;
   cache_drop(j);
-  if (j->registry == NULL) {
-    return;
-  }
   registry_undo(j->registry);
-  if (registry_damaged(j->registry)) {
-    struct error why = {0};
-    registry_close(j->registry);
-    j->registry = NULL;
-    if (!open_registry(j, &why)) {
-      log_line(LOG_ERROR, "journal", "%s", why.message);
-    }
-  }
 }
 
 uint64_t journal_count(const struct journal *j) {
@@ -429,8 +412,5 @@ uint64_t journal_count(const struct journal *j) {
 }
 
 void journal_memory(const struct journal *j, struct journal_memory *out) {
-  *out = (struct journal_memory){0};
-  if (j->registry) {
-    registry_memory(j->registry, out);
-  }
+  registry_memory(j->registry, out);
 }

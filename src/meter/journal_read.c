@@ -23,7 +23,7 @@ static bool scan_row(const struct db_row *row, void *context, struct error *err)
   }
   span.from = s->range->after >= span.first ? (uint32_t)(s->range->after - span.first + 1) : 0;
   span.to = s->until - span.first < b.count ? (uint32_t)(s->until - span.first + 1) : b.count;
-  return span.from >= span.to || s->each(s->context, s->arena, &span, err);
+  return span.from >= span.to || s->each(s->context, &s->arena, &span, err);
 }
 
 bool journal_scan_blocks(struct db *db, const struct journal_range *range, block_each each, void *context,
@@ -49,7 +49,8 @@ struct event_scan {
   void *context;
 };
 
-static bool scan_span(void *context, struct arena *arena, const struct block_span *span, struct error *err) {
+static bool scan_span(void *context, struct arena **kept, const struct block_span *span, struct error *err) {
+  struct arena *arena = *kept;
   const struct event_scan *s = context;
   slice *ids = arena_array(arena, span->block->count, sizeof *ids);
   if (!block_ids(arena, span->block, ids, err)) {

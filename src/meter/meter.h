@@ -144,6 +144,8 @@ void usage_window(struct usage *usage, slice customer, struct period period, con
 void usage_until(struct usage *usage, instant until);
 /* Copies what it needs. Order of events does not matter: the result depends on the set alone. */
 MUST_USE bool usage_add(struct usage *usage, const struct event *e, struct error *err);
+/* Before any window: the digests of events are not taken, which is most of the work of a scan. */
+void usage_without_evidence(struct usage *usage);
 /* Adds a range of the journal, reading columns instead of events where it can. */
 MUST_USE bool usage_scan(struct usage *usage, struct db *db, const struct journal_range *range, struct error *err);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of

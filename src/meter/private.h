@@ -76,9 +76,11 @@ struct usage_bin {
   instant from, to;
   quantity value;
   uint32_t events;
-  instant latest_time;
-  uint64_t latest_tie;
 };
+struct usage_latest {
+  instant time;
+  uint64_t tie;
+}; /* of the value that stands in the bin beside it */
 /* All rows of one customer, meter and dimension set, by time. */
 struct usage_set {
   const struct meter *meter;
@@ -86,6 +88,7 @@ struct usage_set {
   const slice *dimensions;
   struct window *window;
   VEC(struct usage_bin) bins;
+  VEC(struct usage_latest) latest; /* AGG_LATEST only, a bin each */
   size_t last;
 };
 struct window {
@@ -124,7 +127,7 @@ struct usage {
   size_t row_count;
   struct buf key;
   instant until;
-  bool finished;
+  bool finished, no_evidence;
 };
 struct window *usage_window_of(const struct usage *usage, slice customer); /* NULL when there is none */
 bool window_holds(const struct window *w, instant t);

@@ -21,9 +21,9 @@ struct registry {
   uint32_t magic;
   char *dir;
   uint8_t key[16];
-  uint64_t key_check, mask, count;
+  uint64_t key_check, mask, count, healed;
   uint32_t window_events;
-  bool damaged;
+  struct recent *replay_into; /* a run that is built again; NULL: the recent table */
   struct registry_hooks hooks;
   struct recent active, frozen;
   struct seal *seal; /* of `frozen` */
@@ -49,6 +49,57 @@ static uint64_t print_of(const struct registry *r, slice source, slice id) {
   return (registry_fingerprint(r->key, source, id) & r->mask) | 1;
 }
 
+/* ---- runs come and go ---- */
+
+static bool adopt_sealed(struct registry *r, struct error *err) {
+  struct run *made;
+  size_t merged;
+  bool ok = seal_end(r->seal, &made, &merged, err);
+  r->seal = NULL;
+  if (!ok) {
+    return false;
+  }
+  for (size_t i = 0; i < merged; i++) {
+    run_remove(r->runs[--r->run_count]);
+  }
+  r->runs[r->run_count++] = made;
+  recent_free(&r->frozen);
+  return true;
+}
+
+static bool rebuild(struct registry *r, size_t place, struct error *err) {
+  struct recent again;
+  struct run *made = NULL;
+  size_t merged;
+  const struct run *damaged = r->runs[place];
+  recent_init(&again, damaged->first);
+  r->replay_into = &again;
+  bool ok = r->hooks.replay(r->hooks.context, damaged->first, damaged->last, r, err);
+  r->replay_into = NULL;
+  ok = ok && seal_end(seal_start(r->dir, r->key_check, &again, r->runs, 0, true), &made, &merged, err);
+  recent_free(&again);
+  if (ok) {
+    run_close(r->runs[place]);
+    r->runs[place] = made;
+  }
+  return ok;
+}
+
+/* A seal may be reading the damaged run, and may leave other runs behind: it comes to its end first. */
+static bool heal(struct registry *r, uint64_t first, struct error *err) {
+  struct error ignored = {0};
+  if (r->seal && !adopt_sealed(r, &ignored)) {
+    log_line(LOG_WARN, "registry", "%s", ignored.message);
+  }
+  r->healed++;
+  for (size_t i = 0; i < r->run_count; i++) {
+    if (r->runs[i]->first == first) {
+      return rebuild(r, i, err);
+    }
+  }
+  return true;
+}
+
 /* ---- deciding ---- */
 
 static bool compare(const struct registry *r, uint64_t number, const struct event *e, enum verdict *out,
@@ -56,7 +107,7 @@ static bool compare(const struct registry *r, uint64_t number, const struct even
   return r->hooks.compare(r->hooks.context, number, e, out, err);
 }
 
-static bool ask_window(const struct registry *r, const struct recent *w, uint64_t print, const struct event *e,
+static bool ask_recent(const struct registry *r, const struct recent *w, uint64_t print, const struct event *e,
                        enum verdict *out, struct error *err) {
   uint32_t offset;
   if (w->count == 0) {
@@ -80,10 +131,8 @@ static bool ask_run(struct registry *r, size_t place, uint64_t print, const stru
     return true;
   }
   if (!run_find(run, print, offsets, FOUND_MAX, &count, err)) {
-    log_line(LOG_ERROR, "registry", "%s; removed, it is built again from the journal", err->message);
-    unlink(run->path);
-    r->damaged = true;
-    return false;
+    log_line(LOG_WARN, "registry", "%s; built again from the journal", err->message);
+    return heal(r, run->first, err);
   }
   for (size_t i = 0; i < count && *out == EVENT_ACCEPTED; i++) {
     if (!compare(r, run->first + offsets[i], e, out, err)) {
@@ -96,9 +145,11 @@ static bool ask_run(struct registry *r, size_t place, uint64_t print, const stru
 /* What is most likely comes first: a repeated event is mostly a recent one. */
 static bool decide(struct registry *r, uint64_t print, const struct event *e, enum verdict *out, struct error *err) {
   *out = EVENT_ACCEPTED;
-  bool ok = ask_window(r, &r->active, print, e, out, err) && ask_window(r, &r->frozen, print, e, out, err);
+  bool ok = ask_recent(r, &r->active, print, e, out, err) && ask_recent(r, &r->frozen, print, e, out, err);
   for (size_t i = r->run_count; i > 0 && ok && *out == EVENT_ACCEPTED; i--) {
+    uint64_t healed = r->healed;
     ok = ask_run(r, i - 1, print, e, out, err);
+    i = healed == r->healed ? i : r->run_count + 1;
   }
   if (ok && *out == EVENT_ACCEPTED) {
     struct taken taken = {print, (uint32_t)r->active.count};
@@ -154,22 +205,6 @@ void registry_undo(struct registry *r) {
 
 /* ---- sealing what is durable ---- */
 
-static bool adopt_sealed(struct registry *r, struct error *err) {
-  struct run *made;
-  size_t merged;
-  bool ok = seal_end(r->seal, &made, &merged, err);
-  r->seal = NULL;
-  if (!ok) {
-    return false;
-  }
-  for (size_t i = 0; i < merged; i++) {
-    run_remove(r->runs[--r->run_count]);
-  }
-  r->runs[r->run_count++] = made;
-  recent_free(&r->frozen);
-  return true;
-}
-
 static void freeze(struct registry *r) {
   r->frozen = r->active;
   recent_init(&r->active, r->frozen.first + r->frozen.count);
@@ -202,6 +237,10 @@ void registry_done(struct registry *r) {
 }
 
 bool registry_replay(struct registry *r, slice source, slice id, struct error *err) {
+  if (r->replay_into) {
+    recent_add(r->replay_into, print_of(r, source, id), (uint32_t)r->replay_into->count);
+    return true;
+  }
   recent_add(&r->active, print_of(r, source, id), (uint32_t)r->active.count);
   r->count++;
   return r->active.count < r->window_events || seal_full_window(r, true, err);
@@ -257,16 +296,15 @@ static bool belongs(struct registry *r, const struct run *run, uint64_t kept) {
   if (run->last > kept) {
     return false;
   }
-  struct recent before = r->active;
-  uint64_t count = r->count;
-  recent_init(&r->active, run->last);
-  bool ok = r->hooks.replay(r->hooks.context, run->last, run->last, r, &why);
-  size_t at = ok ? recent_home(&r->active, run->last_print) : 0;
+  struct recent last;
   uint32_t offset;
-  ok = ok && r->active.count == 1 && recent_next(&r->active, run->last_print, &at, &offset);
-  recent_free(&r->active);
-  r->active = before;
-  r->count = count;
+  recent_init(&last, run->last);
+  r->replay_into = &last;
+  bool ok = r->hooks.replay(r->hooks.context, run->last, run->last, r, &why);
+  r->replay_into = NULL;
+  size_t at = recent_home(&last, run->last_print);
+  ok = ok && recent_next(&last, run->last_print, &at, &offset);
+  recent_free(&last);
   return ok;
 }
 
@@ -338,10 +376,6 @@ void registry_close(struct registry *r) {
   free(r->dir);
   r->magic = 0;
   free(r);
-}
-
-bool registry_damaged(const struct registry *r) {
-  return r->damaged;
 }
 
 uint64_t registry_count(const struct registry *r) {

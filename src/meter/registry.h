@@ -27,8 +27,7 @@ MUST_USE bool registry_open(const char *dir, const uint8_t key[16], const struct
                             const struct registry_hooks *hooks, uint64_t kept, struct registry **out,
                             struct error *err);
 void registry_close(struct registry *r);
-/* On false a run may be damaged: it was removed, and the registry must be opened again to have it rebuilt. */
-bool registry_damaged(const struct registry *r);
+/* A run that turns out to be damaged is built again from the journal on the spot. */
 MUST_USE bool registry_decide(struct registry *r, const struct event *events, size_t count, enum verdict *verdicts,
                               struct error *err);
 MUST_USE bool registry_replay(struct registry *r, slice source, slice id, struct error *err);
@@ -83,7 +82,8 @@ void run_close(struct run *run);
 void run_remove(struct run *run); /* closes and deletes the file */
 void run_prefetch(const struct run *run, uint64_t print);
 bool run_maybe(const struct run *run, uint64_t print);
-/* Offsets of the entries with this print; ERR_CORRUPT when the page does not hold its checksum. */
+/* Offsets of the entries with this print, of which there is room for far more than there can be; ERR_CORRUPT when the
+ * page does not hold its checksum. */
 MUST_USE bool run_find(const struct run *run, uint64_t print, uint32_t *offsets, size_t room, size_t *count,
                        struct error *err);
 /* Reads a run from its first entry to its last. */

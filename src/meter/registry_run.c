@@ -119,11 +119,12 @@ bool run_find(const struct run *run, uint64_t full_print, uint32_t *offsets, siz
     }
   }
   *count = 0;
-  for (; ok && low < entries && *count < room; low++) {
+  for (; ok && low < entries; low++) {
     struct run_entry e = get_entry(bytes + (size_t)low * ENTRY_BYTES);
     if (e.print != print) {
       break;
     }
+    must(*count < room);
     offsets[(*count)++] = e.offset;
   }
   free(bytes);

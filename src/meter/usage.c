@@ -17,6 +17,7 @@ struct usage *usage_new(const struct catalog *catalog) {
 void usage_free(struct usage *u) {
   for (size_t i = 0; i < u->all_sets.count; i++) {
     vec_free(&u->all_sets.items[i]->bins);
+    vec_free(&u->all_sets.items[i]->latest);
   }
   vec_free(&u->all_sets);
   vec_free(&u->changes);
@@ -33,6 +34,10 @@ void usage_free(struct usage *u) {
   free(u);
 }
 
+void usage_without_evidence(struct usage *u) {
+  u->no_evidence = true;
+}
+
 void usage_until(struct usage *u, instant until) {
   u->until = until;
 }
@@ -47,7 +52,7 @@ void usage_window(struct usage *u, slice customer, struct period period, const i
                        .period = period,
                        .cuts = own,
                        .cut_count = cut_count,
-                       .wants_evidence = customer.len > 0};
+                       .wants_evidence = customer.len > 0 && !u->no_evidence};
   if (customer.len == 0) {
     u->default_window = w;
   } else {
@@ -146,22 +151,26 @@ static void add_sight(struct usage *u, struct usage_set *set, slice value, insta
   }
 }
 
-static bool add_value(struct usage_bin *bin, const struct meter *meter, const struct event *e, struct error *err) {
+/* Is this the latest of its bin so far? */
+static bool take_latest(struct usage_latest *latest, bool first, const struct event *e) {
+  uint64_t tie = tie_of(e);
+  if (!first && (e->time.ns < latest->time.ns || (e->time.ns == latest->time.ns && tie <= latest->tie))) {
+    return false;
+  }
+  *latest = (struct usage_latest){e->time, tie};
+  return true;
+}
+
+static bool add_value(struct usage_set *set, struct usage_bin *bin, const struct event *e, struct error *err) {
+  const struct meter *meter = set->meter;
   quantity value = QUANTITY_ONE;
   bool first = bin->events == 0;
   if (meter->aggregation != AGG_COUNT && !meter_value(meter, e, &value, err)) {
     return false;
   }
   bin->events++;
-  if (meter->aggregation == AGG_LATEST) {
-    uint64_t tie = tie_of(e);
-    bool later =
-        first || e->time.ns > bin->latest_time.ns || (e->time.ns == bin->latest_time.ns && tie > bin->latest_tie);
-    if (!later) {
-      return true;
-    }
-    bin->latest_time = e->time;
-    bin->latest_tie = tie;
+  if (meter->aggregation == AGG_LATEST && !take_latest(&set->latest.items[bin - set->bins.items], first, e)) {
+    return true;
   }
   return usage_combine(meter->aggregation, &bin->value, value, first, err);
 }
@@ -216,7 +225,7 @@ bool usage_add_to(struct usage *u, const struct meter *meter, struct window *w, 
   struct usage_set *set = usage_set_of(u, meter, e->subject, dimensions, w);
   struct usage_bin *bin = usage_bin_of(set, e->time);
   if (meter->aggregation != AGG_UNIQUE) {
-    return add_value(bin, meter, e, err);
+    return add_value(set, bin, e, err);
   }
   bin->events++;
   add_sight(u, set, event_field_value(e, meter->value_field), e->time);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SET_SLOTS 4096 /* power of two */
+#define SET_SLOTS_MIN 1024
+#define QUEUE_MAX 64
+#define READ_AHEAD_FROM_EVENTS (UINT64_C(16) * JOURNAL_BLOCK_EVENTS)
 
 /* One meter that wants the events of a form. */
 struct want {
@@ -18,25 +20,42 @@ struct form_plan {
   struct want *wants;
   size_t count;
 };
-/* The set of a meter, a subject and dimensions, as numbers of the words of one block. */
-struct set_slot {
-  uint64_t block;
+/* The set of a meter, a subject and dimensions, as numbers of words that hold through the whole scan. */
+struct set_key {
   const struct meter *meter;
   uint32_t subject;
-  uint64_t dimensions[CATALOG_DIMENSIONS_MAX];
+  uint32_t dimensions[CATALOG_DIMENSIONS_MAX];
+};
+struct set_slot {
+  uint64_t hash; /* 0: empty */
+  struct set_key *key;
   struct usage_set *set;
+};
+struct subject {
+  struct window *window;
+  bool ignored; /* a customer nobody asked for */
 };
 struct columns {
   struct usage *usage;
+  struct arena *kept;  /* for the scan */
   struct arena *arena; /* of the block */
-  const struct block_span *span;
   const struct block *block;
   struct form_plan *plans;
-  struct window **windows; /* by word; filled as subjects come up */
-  bool *known_windows;
-  slice *ids; /* NULL until an event is needed whole */
-  uint64_t block_number;
+  slice *ids;                   /* NULL until an event is needed whole */
+  struct map words;             /* to one past the number in the scan */
+  VEC(struct subject) subjects; /* by that number */
+  uint32_t *numbers;            /* of this block's words, 0 until asked for */
   struct set_slot *sets;
+  size_t set_count, set_capacity;
+  struct addition {
+    const struct want *want;
+    struct window *window;
+    uint32_t event;
+    struct set_key key;
+    uint64_t hash;
+    struct usage_set *set;
+  } queue[QUEUE_MAX];
+  size_t queued;
 };
 
 static bool find_codes(const struct block_form *form, slice name, bool want_number, const uint64_t **codes) {
@@ -83,12 +102,21 @@ static void plan_forms(struct columns *c) {
   }
 }
 
-static struct window *window_of(struct columns *c, uint32_t subject) {
-  if (!c->known_windows[subject]) {
-    c->known_windows[subject] = true;
-    c->windows[subject] = usage_window_of(c->usage, c->block->words[subject]);
+/* One past the number that a word of this block has in the whole scan. */
+static uint32_t number_of(struct columns *c, uint32_t word) {
+  if (c->numbers[word] == 0) {
+    slice text = c->block->words[word];
+    void *known = map_get(&c->words, text);
+    if (known == NULL) {
+      struct subject subject = {.window = usage_window_of(c->usage, text)};
+      subject.ignored = subject.window == NULL && catalog_customer(c->usage->catalog, text) != NULL;
+      vec_push(&c->subjects, subject);
+      known = (void *)(uintptr_t)c->subjects.count;
+      *map_put(&c->words, arena_copy(c->kept, text)) = known;
+    }
+    c->numbers[word] = (uint32_t)(uintptr_t)known;
   }
-  return c->windows[subject];
+  return c->numbers[word];
 }
 
 /* ---- whole events ---- */
@@ -126,46 +154,113 @@ static bool passes(const struct columns *c, const struct want *w, uint32_t place
   return true;
 }
 
-static bool slot_holds(const struct columns *c, const struct set_slot *slot, const struct want *w, uint32_t subject,
-                       const uint64_t *codes) {
-  return slot->block == c->block_number && slot->meter == w->meter && slot->subject == subject &&
-         memcmp(slot->dimensions, codes, w->meter->dimension_count * sizeof *codes) == 0;
+static bool same_key(const struct set_key *a, const struct set_key *b) {
+  bool same = a->meter == b->meter && a->subject == b->subject;
+  for (size_t d = 0; same && d < a->meter->dimension_count; d++) {
+    same = a->dimensions[d] == b->dimensions[d];
+  }
+  return same;
 }
 
-static struct usage_set *set_of(struct columns *c, const struct want *w, struct window *window, uint32_t i,
-                                uint32_t place) {
-  uint64_t codes[CATALOG_DIMENSIONS_MAX];
-  uint32_t subject = c->block->subject[i];
-  uint64_t hash = subject * UINT64_C(0x9e3779b97f4a7c15) + w->meter->index;
-  for (size_t d = 0; d < w->meter->dimension_count; d++) {
-    codes[d] = w->dimensions[d] ? w->dimensions[d][place] : 0;
-    hash = (hash ^ codes[d]) * UINT64_C(0x9e3779b97f4a7c15);
-  }
-  struct set_slot *slot = &c->sets[hash >> 40 & (SET_SLOTS - 1)];
-  if (!slot_holds(c, slot, w, subject, codes)) {
-    slice dimensions[CATALOG_DIMENSIONS_MAX];
-    for (size_t d = 0; d < w->meter->dimension_count; d++) {
-      dimensions[d] = word_of(c->block, w->dimensions[d], place);
+static struct set_slot *slot_of(const struct columns *c, uint64_t hash, const struct set_key *key) {
+  for (size_t at = hash & (c->set_capacity - 1);; at = (at + 1) & (c->set_capacity - 1)) {
+    struct set_slot *slot = &c->sets[at];
+    if (slot->hash == 0 || (slot->hash == hash && same_key(slot->key, key))) {
+      return slot;
     }
-    *slot = (struct set_slot){.block = c->block_number, .meter = w->meter, .subject = subject};
-    memcpy(slot->dimensions, codes, w->meter->dimension_count * sizeof *codes);
-    slot->set = usage_set_of(c->usage, w->meter, c->block->words[subject], dimensions, window);
+  }
+}
+
+static void widen_sets(struct columns *c) {
+  struct set_slot *old = c->sets;
+  size_t old_capacity = c->set_capacity;
+  c->set_capacity = old_capacity ? old_capacity * 2 : SET_SLOTS_MIN;
+  c->sets = mem_alloc(c->set_capacity * sizeof *c->sets);
+  for (size_t i = 0; i < old_capacity; i++) {
+    if (old[i].hash != 0) {
+      *slot_of(c, old[i].hash, old[i].key) = old[i];
+    }
+  }
+  free(old);
+}
+
+static struct usage_set *new_set(struct columns *c, const struct want *w, struct window *window, uint32_t i) {
+  slice dimensions[CATALOG_DIMENSIONS_MAX];
+  for (size_t d = 0; d < w->meter->dimension_count; d++) {
+    dimensions[d] = word_of(c->block, w->dimensions[d], c->block->place[i]);
+  }
+  return usage_set_of(c->usage, w->meter, c->block->words[c->block->subject[i]], dimensions, window);
+}
+
+static struct usage_set *set_of(struct columns *c, const struct addition *a) {
+  if (c->set_count * 2 >= c->set_capacity) {
+    widen_sets(c);
+  }
+  struct set_slot *slot = slot_of(c, a->hash, &a->key);
+  if (slot->hash == 0) {
+    *slot = (struct set_slot){a->hash, arena_alloc(c->kept, sizeof a->key), new_set(c, a->want, a->window, a->event)};
+    *slot->key = a->key;
+    c->set_count++;
   }
   return slot->set;
 }
 
-static bool add_columns(struct columns *c, const struct want *w, struct window *window, uint32_t i, struct error *err) {
-  uint32_t place = c->block->place[i];
+static bool add_value(const struct columns *c, const struct addition *a, struct error *err) {
   quantity value = QUANTITY_ONE;
+  const struct want *w = a->want;
+  if (w->value && !block_quantity(c->block, w->value[c->block->place[a->event]], &value, err)) {
+    return false;
+  }
+  struct usage_bin *bin = usage_bin_of(a->set, (instant){c->block->times_ns[a->event]});
+  bool first = bin->events++ == 0;
+  return usage_combine(w->meter->aggregation, &bin->value, value, first, err);
+}
+
+/* Sets and bins lie all over memory. Many are asked for at each step before the first is used, so that the waits
+ * overlap: this is worth a factor of two. */
+static bool add_queued(struct columns *c, struct error *err) {
+  for (size_t i = 0; i < c->queued && c->set_capacity > 0; i++) {
+    const struct set_slot *slot = &c->sets[c->queue[i].hash & (c->set_capacity - 1)];
+    __builtin_prefetch(slot->key);
+    __builtin_prefetch(slot->set);
+  }
+  for (size_t i = 0; i < c->queued; i++) {
+    struct addition *a = &c->queue[i];
+    a->set = set_of(c, a);
+    __builtin_prefetch(a->set->bins.items + a->set->last);
+  }
+  for (size_t i = 0; i < c->queued; i++) {
+    if (!add_value(c, &c->queue[i], err)) {
+      return false;
+    }
+  }
+  c->queued = 0;
+  return true;
+}
+
+static bool queue_addition(struct columns *c, const struct want *w, struct window *window, uint32_t i,
+                           struct error *err) {
+  const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
+  uint32_t place = c->block->place[i];
   if (!passes(c, w, place)) {
     return true;
   }
-  if (w->value && !block_quantity(c->block, w->value[place], &value, err)) {
-    return false;
+  struct addition *a = &c->queue[c->queued++];
+  a->want = w;
+  a->window = window;
+  a->event = i;
+  a->key.meter = w->meter;
+  a->key.subject = number_of(c, c->block->subject[i]);
+  uint64_t hash = (a->key.subject + ((uint64_t)w->meter->index << 32)) * golden;
+  for (size_t d = 0; d < w->meter->dimension_count; d++) {
+    a->key.dimensions[d] = w->dimensions[d] ? number_of(c, (uint32_t)w->dimensions[d][place]) : 0;
+    hash = (hash ^ hash >> 29 ^ a->key.dimensions[d]) * golden;
   }
-  struct usage_bin *bin = usage_bin_of(set_of(c, w, window, i, place), (instant){c->block->times_ns[i]});
-  bool first = bin->events++ == 0;
-  return usage_combine(w->meter->aggregation, &bin->value, value, first, err);
+  a->hash = (hash ^ hash >> 32) | UINT64_C(1) << 63;
+  if (c->set_capacity > 0) {
+    __builtin_prefetch(&c->sets[a->hash & (c->set_capacity - 1)]);
+  }
+  return c->queued < QUEUE_MAX || add_queued(c, err);
 }
 
 static bool add_wanted(struct columns *c, const struct form_plan *plan, struct window *window, uint32_t i,
@@ -174,7 +269,7 @@ static bool add_wanted(struct columns *c, const struct form_plan *plan, struct w
   for (size_t m = 0; m < plan->count; m++) {
     const struct want *w = &plan->wants[m];
     if (w->by_columns) {
-      if (window_holds(window, (instant){c->block->times_ns[i]}) && !add_columns(c, w, window, i, err)) {
+      if (window_holds(window, (instant){c->block->times_ns[i]}) && !queue_addition(c, w, window, i, err)) {
         return false;
       }
       continue;
@@ -191,7 +286,11 @@ static bool add_wanted(struct columns *c, const struct form_plan *plan, struct w
 
 static bool add_event(struct columns *c, uint32_t i, struct error *err) {
   const struct form_plan *plan = &c->plans[c->block->form[i]];
-  struct window *window = window_of(c, c->block->subject[i]);
+  uint32_t subject = number_of(c, c->block->subject[i]);
+  struct window *window = c->subjects.items[subject - 1].window;
+  if (c->subjects.items[subject - 1].ignored) {
+    return true;
+  }
   bool evidence = window && window->wants_evidence && window_holds(window, (instant){c->block->times_ns[i]});
   if (window && plan->count > 0 && !evidence) {
     return add_wanted(c, plan, window, i, err);
@@ -200,27 +299,40 @@ static bool add_event(struct columns *c, uint32_t i, struct error *err) {
   return whole_event(c, i, &whole, err) && usage_add(c->usage, &whole, err);
 }
 
-static bool add_block(void *context, struct arena *arena, const struct block_span *span, struct error *err) {
+static bool add_block(void *context, struct arena **arena, const struct block_span *span, struct error *err) {
   struct columns *c = context;
-  c->arena = arena;
-  c->span = span;
+  c->arena = *arena;
   c->block = span->block;
-  c->block_number++;
   c->ids = NULL;
-  c->windows = arena_array(arena, c->block->word_count, sizeof(struct window *));
-  c->known_windows = arena_array(arena, c->block->word_count, sizeof *c->known_windows);
+  c->numbers = arena_array(*arena, c->block->word_count, sizeof *c->numbers);
   plan_forms(c);
   for (uint32_t i = span->from; i < span->to; i++) {
     if (!add_event(c, i, err)) {
       return error_at(err, "event %llu", (unsigned long long)(span->first + i));
     }
   }
-  return true;
+  return add_queued(c, err);
+}
+
+/* A second thread is worth its start when there is much to read. */
+static bool scan(struct db *db, const struct journal_range *range, struct columns *c, struct error *err) {
+  uint64_t last = range->until;
+  if (last == 0 && !journal_last(db, &last, err)) {
+    return false;
+  }
+  return last > range->after + READ_AHEAD_FROM_EVENTS ? journal_scan_ahead(db, range, add_block, c, err)
+                                                      : journal_scan_blocks(db, range, add_block, c, err);
 }
 
 bool usage_scan(struct usage *u, struct db *db, const struct journal_range *range, struct error *err) {
-  struct columns c = {.usage = u, .sets = mem_alloc(SET_SLOTS * sizeof *c.sets)};
-  bool ok = journal_scan_blocks(db, range, add_block, &c, err);
-  free(c.sets);
+  struct columns *c = mem_alloc(sizeof *c);
+  c->usage = u;
+  c->kept = arena_new();
+  bool ok = scan(db, range, c, err);
+  free(c->sets);
+  vec_free(&c->subjects);
+  map_free(&c->words);
+  arena_free(c->kept);
+  free(c);
   return ok;
 }
