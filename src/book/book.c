@@ -63,6 +63,9 @@ static bool migrate(struct book *book, struct error *err) {
   for (size_t i = 0; i < journal_migration_count; i++) {
     vec_push(&all, journal_migrations[i]);
   }
+  for (size_t i = 0; i < rollup_migration_count; i++) {
+    vec_push(&all, rollup_migrations[i]);
+  }
   for (size_t i = 0; i < ledger_migration_count; i++) {
     vec_push(&all, ledger_migrations[i]);
   }

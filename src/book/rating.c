@@ -104,11 +104,8 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
   if (ok && request->position == 0) {
     ok = journal_last(book->db, &out->journal_position, err);
   }
-  /* An empty journal has no position to scan up to. */
-  if (ok && out->journal_position > 0) {
-    const struct journal_range range = {.until = out->journal_position, .before = w.end};
-    ok = usage_scan(out->usage, book->db, &range, err);
-  }
+  /* An empty journal has no position to read up to. */
+  ok = ok && (out->journal_position == 0 || usage_load(out->usage, book->db, out->journal_position, err));
   ok = ok && rate_all(out, book->catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
@@ -130,8 +127,7 @@ bool book_usage(struct book *book, slice customer, struct period period, struct 
   *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog), .as_of = clock_now()};
   usage_until(out->usage, out->as_of);
   usage_window(out->usage, customer, period, NULL, 0);
-  const struct journal_range range = {.before = period.to};
-  bool ok = usage_scan(out->usage, book->db, &range, err) && usage_finish(out->usage, &out->rows, &out->row_count, err);
+  bool ok = usage_load(out->usage, book->db, 0, err) && usage_finish(out->usage, &out->rows, &out->row_count, err);
   if (!ok) {
     rating_set_free(out);
   }

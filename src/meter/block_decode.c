@@ -1,92 +1,47 @@
 /* A journal block back into columns and events; every count, length and number is checked before it is believed. */
 #include "meter/block.h"
 #include "meter/private.h"
+#include "meter/varint.h"
 #include <string.h>
 #include <zstd.h>
 
 struct decoder {
   struct arena *arena;
-  const uint8_t *at, *end;
-  bool broken;
+  struct varints in;
   struct block *block;
 };
 
-static uint64_t long_varint(struct decoder *d) {
-  uint64_t v = 0;
-  for (unsigned shift = 0; shift < 64 && d->at < d->end; shift += 7) {
-    uint8_t byte = *d->at++;
-    v |= (uint64_t)(byte & 0x7f) << shift;
-    if (!(byte & 0x80)) {
-      return v;
-    }
-  }
-  d->broken = true;
-  return 0;
-}
-
-static inline uint64_t take_varint(struct decoder *d) {
-  if (d->at < d->end && *d->at < 0x80) {
-    return *d->at++;
-  }
-  return long_varint(d);
-}
-
-static size_t left(const struct decoder *d) {
-  return (size_t)(d->end - d->at);
-}
-
-/* A count of things that take at least one byte each. */
-static uint32_t take_count(struct decoder *d) {
-  uint64_t n = take_varint(d);
-  if (n > left(d) || n > UINT32_MAX) {
-    d->broken = true;
-  }
-  return d->broken ? 0 : (uint32_t)n;
-}
-
-static slice take_bytes(struct decoder *d, uint64_t length) {
-  if (length > left(d)) {
-    d->broken = true;
-  }
-  if (d->broken) {
-    return (slice){0};
-  }
-  slice s = {(const char *)d->at, (size_t)length};
-  d->at += length;
-  return s;
-}
-
 static slice word(struct decoder *d, uint64_t number) {
   if (number >= d->block->word_count) {
-    d->broken = true;
+    d->in.broken = true;
     return (slice){0};
   }
   return d->block->words[number];
 }
 
 static void take_words(struct decoder *d) {
-  uint32_t count = take_count(d);
+  uint32_t count = take_count(&d->in);
   slice *words = arena_array(d->arena, count, sizeof *words);
-  for (uint32_t i = 0; i < count && !d->broken; i++) {
-    words[i] = take_bytes(d, take_varint(d));
+  for (uint32_t i = 0; i < count && !d->in.broken; i++) {
+    words[i] = take_bytes(&d->in, take_varint(&d->in));
   }
   d->block->words = words;
   d->block->word_count = count;
 }
 
 static void take_form(struct decoder *d, struct block_form *form) {
-  form->type = word(d, take_varint(d));
-  form->count = take_count(d);
-  uint64_t fields = take_varint(d);
+  form->type = word(d, take_varint(&d->in));
+  form->count = take_count(&d->in);
+  uint64_t fields = take_varint(&d->in);
   if (fields > EVENT_FIELDS_MAX || form->count > d->block->count) {
-    d->broken = true;
+    d->in.broken = true;
   }
-  if (d->broken) {
+  if (d->in.broken) {
     return;
   }
   struct event_field *names = arena_array(d->arena, fields, sizeof *names);
   for (uint64_t f = 0; f < fields; f++) {
-    uint64_t name = take_varint(d);
+    uint64_t name = take_varint(&d->in);
     names[f] = (struct event_field){.name = word(d, name / 2), .number = name & 1};
   }
   form->fields = names;
@@ -95,9 +50,9 @@ static void take_form(struct decoder *d, struct block_form *form) {
 }
 
 static void take_forms(struct decoder *d) {
-  uint32_t count = take_count(d);
+  uint32_t count = take_count(&d->in);
   struct block_form *forms = arena_array(d->arena, count, sizeof *forms);
-  for (uint32_t i = 0; i < count && !d->broken; i++) {
+  for (uint32_t i = 0; i < count && !d->in.broken; i++) {
     take_form(d, &forms[i]);
   }
   d->block->forms = forms;
@@ -105,34 +60,33 @@ static void take_forms(struct decoder *d) {
 }
 
 static void take_receipts(struct decoder *d) {
-  uint32_t count = take_count(d);
+  uint32_t count = take_count(&d->in);
   uint64_t events = 0;
   struct block_receipt *receipts = arena_array(d->arena, count, sizeof *receipts);
-  for (uint32_t i = 0; i < count && !d->broken; i++) {
-    uint64_t n = take_varint(d), received = take_varint(d);
+  for (uint32_t i = 0; i < count && !d->in.broken; i++) {
+    uint64_t n = take_varint(&d->in), received = take_varint(&d->in);
     if (n > d->block->count || received > (uint64_t)INSTANT_MAX.ns) {
-      d->broken = true;
+      d->in.broken = true;
       return;
     }
     receipts[i] = (struct block_receipt){(uint32_t)n, {(int64_t)received}};
     events += n;
   }
-  d->broken |= events != d->block->count;
+  d->in.broken |= events != d->block->count;
   d->block->receipts = receipts;
   d->block->receipt_count = count;
 }
 
 static void take_times(struct decoder *d) {
-  uint64_t unit = take_varint(d);
+  uint64_t unit = take_varint(&d->in);
   int64_t now = 0, *times = arena_array(d->arena, d->block->count, sizeof *times);
   if (unit != 1 && unit != 1000 && unit != 1000000 && unit != (uint64_t)NS_PER_S) {
-    d->broken = true;
+    d->in.broken = true;
   }
-  for (uint32_t i = 0; i < d->block->count && !d->broken; i++) {
-    uint64_t v = take_varint(d);
-    int64_t difference = (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-    if (__builtin_add_overflow(now, difference, &now) || now < 0 || now > INSTANT_MAX.ns / (int64_t)unit) {
-      d->broken = true;
+  for (uint32_t i = 0; i < d->block->count && !d->in.broken; i++) {
+    uint64_t v = take_varint(&d->in);
+    if (__builtin_add_overflow(now, unzigzag(v), &now) || now < 0 || now > INSTANT_MAX.ns / (int64_t)unit) {
+      d->in.broken = true;
       return;
     }
     times[i] = now * (int64_t)unit;
@@ -142,11 +96,11 @@ static void take_times(struct decoder *d) {
 
 static const uint32_t *take_numbers(struct decoder *d, uint32_t bound) {
   uint32_t *numbers = arena_array(d->arena, d->block->count, sizeof *numbers);
-  uint64_t same = take_varint(d), number = same ? take_varint(d) : 0;
-  d->broken |= same > 1;
-  for (uint32_t i = 0; i < d->block->count && !d->broken; i++) {
-    number = same ? number : take_varint(d);
-    d->broken |= number >= bound;
+  uint64_t same = take_varint(&d->in), number = same ? take_varint(&d->in) : 0;
+  d->in.broken |= same > 1;
+  for (uint32_t i = 0; i < d->block->count && !d->in.broken; i++) {
+    number = same ? number : take_varint(&d->in);
+    d->in.broken |= number >= bound;
     numbers[i] = (uint32_t)number;
   }
   return numbers;
@@ -157,11 +111,11 @@ static void take_places(struct decoder *d) {
   struct block *b = d->block;
   uint32_t *place = arena_array(d->arena, b->count, sizeof *place);
   uint32_t *seen = arena_array(d->arena, b->form_count, sizeof *seen);
-  for (uint32_t i = 0; i < b->count && !d->broken; i++) {
+  for (uint32_t i = 0; i < b->count && !d->in.broken; i++) {
     place[i] = seen[b->form[i]]++;
   }
-  for (uint32_t f = 0; f < b->form_count && !d->broken; f++) {
-    d->broken |= seen[f] != b->forms[f].count;
+  for (uint32_t f = 0; f < b->form_count && !d->in.broken; f++) {
+    d->in.broken |= seen[f] != b->forms[f].count;
   }
   b->place = place;
 }
@@ -183,11 +137,11 @@ static bool code_holds(const struct block *b, bool number, uint64_t code) {
 
 static void take_codes(struct decoder *d, const struct block_form *form, size_t field) {
   uint64_t *codes = arena_array(d->arena, form->count, sizeof *codes);
-  uint64_t same = take_varint(d), code = same ? take_varint(d) : 0;
-  d->broken |= same > 1;
-  for (uint32_t i = 0; i < form->count && !d->broken; i++) {
-    code = same ? code : take_varint(d);
-    d->broken |= !code_holds(d->block, form->fields[field].number, code);
+  uint64_t same = take_varint(&d->in), code = same ? take_varint(&d->in) : 0;
+  d->in.broken |= same > 1;
+  for (uint32_t i = 0; i < form->count && !d->in.broken; i++) {
+    code = same ? code : take_varint(&d->in);
+    d->in.broken |= !code_holds(d->block, form->fields[field].number, code);
     codes[i] = code;
   }
   form->codes[field] = codes;
@@ -203,8 +157,8 @@ static void take_columns(struct decoder *d) {
   b->subject = take_numbers(d, b->word_count);
   b->source = take_numbers(d, b->word_count);
   take_places(d);
-  for (uint32_t i = 0; i < b->form_count && !d->broken; i++) {
-    for (size_t f = 0; f < b->forms[i].field_count && !d->broken; f++) {
+  for (uint32_t i = 0; i < b->form_count && !d->in.broken; i++) {
+    for (size_t f = 0; f < b->forms[i].field_count && !d->in.broken; f++) {
       take_codes(d, &b->forms[i], f);
     }
   }
@@ -260,12 +214,9 @@ bool block_open(struct arena *arena, slice bytes, struct block *out, struct erro
   if (!take_head(bytes, out, &packed, &columns_bytes, err) || !unpack(arena, packed, columns_bytes, &columns, err)) {
     return false;
   }
-  struct decoder d = {.arena = arena,
-                      .at = (const uint8_t *)columns.ptr,
-                      .end = (const uint8_t *)columns.ptr + columns.len,
-                      .block = out};
+  struct decoder d = {.arena = arena, .in = varints_of(columns), .block = out};
   take_columns(&d);
-  return (!d.broken && d.at == d.end) || error_set(err, ERR_CORRUPT, "the columns do not hold together");
+  return (!d.in.broken && d.in.at == d.in.end) || error_set(err, ERR_CORRUPT, "the columns do not hold together");
 }
 
 /* ---- ids ---- */
@@ -295,13 +246,13 @@ static bool take_uuids(struct arena *arena, const struct block *b, slice *ids, s
 
 static void take_ids(struct decoder *d, slice *ids, uint32_t count) {
   slice before = {0};
-  for (uint32_t i = 0; i < count && !d->broken; i++) {
-    uint64_t shared = take_varint(d), more = take_varint(d);
+  for (uint32_t i = 0; i < count && !d->in.broken; i++) {
+    uint64_t shared = take_varint(&d->in), more = take_varint(&d->in);
     if (shared > before.len || more > EVENT_ATTRIBUTE_BYTES_MAX || shared + more > EVENT_ATTRIBUTE_BYTES_MAX) {
-      d->broken = true;
+      d->in.broken = true;
     }
-    slice tail = take_bytes(d, more);
-    if (d->broken) {
+    slice tail = take_bytes(&d->in, more);
+    if (d->in.broken) {
       return;
     }
     if (shared == 0) {
@@ -324,9 +275,9 @@ bool block_ids(struct arena *arena, const struct block *b, slice *ids, struct er
   if (!unpack(arena, b->packed_ids, b->ids_bytes, &bytes, err)) {
     return false;
   }
-  struct decoder d = {.arena = arena, .at = (const uint8_t *)bytes.ptr, .end = (const uint8_t *)bytes.ptr + bytes.len};
+  struct decoder d = {.arena = arena, .in = varints_of(bytes)};
   take_ids(&d, ids, b->count);
-  return (!d.broken && d.at == d.end) || error_set(err, ERR_CORRUPT, "the ids do not hold together");
+  return (!d.in.broken && d.in.at == d.in.end) || error_set(err, ERR_CORRUPT, "the ids do not hold together");
 }
 
 /* ---- events ---- */

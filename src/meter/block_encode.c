@@ -1,6 +1,7 @@
 /* Events into a journal block: columns, dictionaries, differences, then zstd and a checksum. */
 #include "meter/block.h"
 #include "meter/private.h"
+#include "meter/varint.h"
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -91,22 +92,11 @@ static void start(struct block_encoder *e) {
   e->dictionary.failed = e->columns.failed = e->ids.failed = false;
 }
 
-static void put_varint(struct buf *b, uint64_t v) {
-  char bytes[10];
-  size_t n = 0;
-  for (; v >= 0x80; v >>= 7) {
-    bytes[n++] = (char)(v | 0x80);
-  }
-  bytes[n++] = (char)v;
-  buf_add(b, (slice){bytes, n});
-}
-
 static uint32_t word_number(struct block_encoder *e, slice word) {
   void **place = map_put(&e->words, word);
   if (*place == NULL) {
     *place = (void *)(uintptr_t)++e->word_count;
-    put_varint(&e->dictionary, word.len);
-    buf_add(&e->dictionary, word);
+    put_string(&e->dictionary, word);
   }
   return (uint32_t)((uintptr_t)*place - 1);
 }
@@ -252,10 +242,6 @@ static void put_receipts(struct buf *to, const struct block_receipt *receipts, s
     put_varint(to, receipts[i].events);
     put_varint(to, (uint64_t)receipts[i].received.ns);
   }
-}
-
-static uint64_t zigzag(int64_t v) {
-  return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
 }
 
 /* Most clocks tell seconds, milliseconds or microseconds: the coarsest unit that loses nothing. */

@@ -146,8 +146,14 @@ void usage_until(struct usage *usage, instant until);
 MUST_USE bool usage_add(struct usage *usage, const struct event *e, struct error *err);
 /* Before any window: the digests of events are not taken, which is most of the work of a scan. */
 void usage_without_evidence(struct usage *usage);
-/* Adds a range of the journal, reading columns instead of events where it can. */
-MUST_USE bool usage_scan(struct usage *usage, struct db *db, const struct journal_range *range, struct error *err);
+/* Adds what the journal holds up to event `position` (0: the last), corrections up to there applied. Whole hours come
+ * from the aggregates that rollup_update keeps, where no evidence is wanted; the result is the same. */
+MUST_USE bool usage_load(struct usage *usage, struct db *db, uint64_t position, struct error *err);
+/* Brings the kept aggregates up to the end of the journal, inside the caller's transaction; `*position` is where that
+ * was. Made anew when the catalog's meters have changed. */
+extern const struct db_migration rollup_migrations[];
+extern const size_t rollup_migration_count;
+MUST_USE bool rollup_update(struct db *db, const struct catalog *catalog, uint64_t *position, struct error *err);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of
  * the period. */
 MUST_USE bool usage_finish(struct usage *usage, const struct usage_row **rows, size_t *count, struct error *err);

@@ -40,6 +40,7 @@ struct columns {
   struct arena *kept;  /* for the scan */
   struct arena *arena; /* of the block */
   const struct block *block;
+  uint64_t first; /* number of the block's first event */
   struct form_plan *plans;
   slice *ids;                   /* NULL until an event is needed whole */
   struct map words;             /* to one past the number in the scan */
@@ -263,37 +264,56 @@ static bool queue_addition(struct columns *c, const struct want *w, struct windo
   return c->queued < QUEUE_MAX || add_queued(c, err);
 }
 
+static bool hidden(const struct columns *c, const struct meter *meter, uint32_t i) {
+  return usage_hides(c->usage, c->first + i, c->block->words[c->block->subject[i]], meter,
+                     (instant){c->block->times_ns[i]});
+}
+
 static bool add_wanted(struct columns *c, const struct form_plan *plan, struct window *window, uint32_t i,
                        struct error *err) {
+  const instant time = {c->block->times_ns[i]};
+  const bool inside = window_holds(window, time);
   struct event whole = {0};
+  bool proven = !(inside && window->wants_evidence);
   for (size_t m = 0; m < plan->count; m++) {
     const struct want *w = &plan->wants[m];
-    if (w->by_columns) {
-      if (window_holds(window, (instant){c->block->times_ns[i]}) && !queue_addition(c, w, window, i, err)) {
-        return false;
-      }
+    if (hidden(c, w->meter, i) || (c->usage->only_by_event && w->meter->aggregation == AGG_INTEGRAL)) {
       continue;
     }
-    if (whole.type.ptr == NULL && !whole_event(c, i, &whole, err)) {
+    if (whole.type.ptr == NULL && (!w->by_columns || !proven) && !whole_event(c, i, &whole, err)) {
       return false;
     }
-    if (!usage_add_to(c->usage, w->meter, window, &whole, err)) {
+    if (!proven) {
+      usage_add_evidence(window, &whole);
+      proven = true;
+    }
+    bool ok = w->by_columns ? !inside || queue_addition(c, w, window, i, err)
+                            : usage_add_to(c->usage, w->meter, window, &whole, c->first + i, err);
+    if (!ok) {
       return false;
     }
   }
   return true;
 }
 
+static bool asked_for(const struct usage *u, const struct window *w, instant t) {
+  return !u->only_by_event ||
+         (t.ns >= u->only_between.from.ns && t.ns < u->only_between.to.ns && window_asks_events(w, t));
+}
+
 static bool add_event(struct columns *c, uint32_t i, struct error *err) {
   const struct form_plan *plan = &c->plans[c->block->form[i]];
-  uint32_t subject = number_of(c, c->block->subject[i]);
-  struct window *window = c->subjects.items[subject - 1].window;
-  if (c->subjects.items[subject - 1].ignored) {
+  uint32_t number = number_of(c, c->block->subject[i]);
+  const struct subject *subject = &c->subjects.items[number - 1];
+  struct window *window = subject->window;
+  if (subject->ignored) {
     return true;
   }
-  bool evidence = window && window->wants_evidence && window_holds(window, (instant){c->block->times_ns[i]});
-  if (window && plan->count > 0 && !evidence) {
-    return add_wanted(c, plan, window, i, err);
+  if (window && plan->count > 0) {
+    return !asked_for(c->usage, window, (instant){c->block->times_ns[i]}) || add_wanted(c, plan, window, i, err);
+  }
+  if (c->usage->whole_hours || c->usage->only_by_event) {
+    return true;
   }
   struct event whole;
   return whole_event(c, i, &whole, err) && usage_add(c->usage, &whole, err);
@@ -303,6 +323,7 @@ static bool add_block(void *context, struct arena **arena, const struct block_sp
   struct columns *c = context;
   c->arena = *arena;
   c->block = span->block;
+  c->first = span->first;
   c->ids = NULL;
   c->numbers = arena_array(*arena, c->block->word_count, sizeof *c->numbers);
   plan_forms(c);
@@ -324,7 +345,7 @@ static bool scan(struct db *db, const struct journal_range *range, struct column
                                                       : journal_scan_blocks(db, range, add_block, c, err);
 }
 
-bool usage_scan(struct usage *u, struct db *db, const struct journal_range *range, struct error *err) {
+bool usage_scan_blocks(struct usage *u, struct db *db, const struct journal_range *range, struct error *err) {
   struct columns *c = mem_alloc(sizeof *c);
   c->usage = u;
   c->kept = arena_new();
@@ -335,4 +356,11 @@ bool usage_scan(struct usage *u, struct db *db, const struct journal_range *rang
   arena_free(c->kept);
   free(c);
   return ok;
+}
+
+bool usage_scan_as_of(struct usage *u, struct db *db, const struct journal_range *range, uint64_t corrected,
+                      struct error *err) {
+  corrections_free(&u->corrections);
+  return corrections_load(u->arena, db, u->catalog, 0, corrected, &u->corrections, err) &&
+         usage_scan_blocks(u, db, range, err);
 }

@@ -33,6 +33,7 @@ struct known {
 };
 struct world {
   struct random rng;
+  const struct catalog *catalog;
   char dir[64];
   struct db *db;
   struct journal *journal;
@@ -66,9 +67,10 @@ static void make_event(struct arena *arena, int id, int content, struct event *e
 static void open_world(struct world *w) {
   char path[96];
   struct error err = {0};
+  const struct db_migration migrations[] = {journal_migrations[0], rollup_migrations[0]};
   snprintf(path, sizeof path, "%s/book.db", w->dir);
   if (!db_open(path, DB_READ_WRITE, &w->db, &err) ||
-      !db_migrate(w->db, journal_migrations, journal_migration_count, &err) ||
+      !db_migrate(w->db, migrations, sizeof migrations / sizeof *migrations, &err) ||
       !journal_open(w->db, w->dir, &w->options, &w->journal, &err)) {
     fail(&err);
   }
@@ -117,6 +119,10 @@ static void transact(struct world *w) {
     append(w);
   }
   bool flushed = random_below(&w->rng, 2) && journal_flush(w->journal, &err);
+  uint64_t kept;
+  if (flushed && random_below(&w->rng, 4) == 0 && !rollup_update(w->db, w->catalog, &kept, &err)) {
+    fail(&err);
+  }
   if (random_below(&w->rng, 5) == 0) {
     db_rollback(w->db);
     journal_undo(w->journal);
@@ -222,8 +228,8 @@ static void check_usage(struct world *w, const struct catalog *catalog) {
   struct usage *with = open_usage(catalog, true), *without = open_usage(catalog, false);
   char digests[2][65];
   uint64_t events[2];
-  if (!journal_scan(w->db, &all, take_event, &r, &err) || !usage_scan(with, w->db, &all, &err) ||
-      !usage_scan(without, w->db, &all, &err)) {
+  if (!journal_scan(w->db, &all, take_event, &r, &err) || !usage_load(with, w->db, 0, &err) ||
+      !usage_load(without, w->db, 0, &err)) {
     fail(&err);
   }
   must(r.next == w->durable_count + 1);
@@ -250,13 +256,19 @@ static void check_world(struct world *w, const struct catalog *catalog) {
   uint64_t events;
   must(journal_check(w->db, no_bad, NULL, &events, &err) && events == w->durable_count);
   check_usage(w, catalog);
+  uint64_t kept;
+  if (!db_begin(w->db, &err) || !rollup_update(w->db, w->catalog, &kept, &err) || !db_commit(w->db, &err)) {
+    fail(&err);
+  }
+  must(kept == w->durable_count);
+  check_usage(w, catalog);
   journal_memory(w->journal, &memory);
   must(memory.recent_events + memory.older_events == w->durable_count);
 }
 
 static void run_world(uint64_t seed, const struct catalog *catalog) {
   static const unsigned bits[] = {2, 5, 9, 64};
-  struct world w = {.dir = "/tmp/mh_journal.XXXXXX"};
+  struct world w = {.catalog = catalog, .dir = "/tmp/mh_journal.XXXXXX"};
   char command[96];
   random_seed(&w.rng, seed, 0);
   must(mkdtemp(w.dir) != NULL);
