@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "pull/pull.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -62,6 +63,9 @@ static bool migrate(struct book *book, struct error *err) {
   VEC(struct db_migration) all = {0};
   for (size_t i = 0; i < journal_migration_count; i++) {
     vec_push(&all, journal_migrations[i]);
+  }
+  for (size_t i = 0; i < pull_migration_count; i++) {
+    vec_push(&all, pull_migrations[i]);
   }
   for (size_t i = 0; i < ledger_migration_count; i++) {
     vec_push(&all, ledger_migrations[i]);
