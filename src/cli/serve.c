@@ -67,6 +67,11 @@ static void block_signals(sigset_t *set) {
   signal(SIGPIPE, SIG_IGN);
 }
 
+static void warn(void *context, const char *what) {
+  (void)context;
+  log_line(LOG_WARN, "scrape", "%s", what);
+}
+
 static bool serve(const struct cli_args *args, struct book *book, const struct pull_targets *scrape,
                   struct error *err) {
   sigset_t signals;
@@ -79,6 +84,9 @@ static bool serve(const struct cli_args *args, struct book *book, const struct p
                                 .open_overview = cli_flag(args, "--open-overview"),
                                 .scrape = scrape};
   block_signals(&signals);
+  if (scrape) {
+    pull_targets_check(scrape, book_catalog(book), warn, NULL);
+  }
   if (!make_first_key(book, secret, err) || !api_start(book, &options, &api, err)) {
     return false;
   }

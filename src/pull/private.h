@@ -39,7 +39,7 @@ struct exposition {
  * "line N: reason". Timestamps and exemplars are checked and left. */
 MUST_USE bool exposition_parse(struct arena *arena, slice text, bool open_metrics, struct exposition *out,
                                struct error *err);
-/* A written value to 1e-9, cut towards zero beyond that. False: NaN, infinite or out of range. */
+/* A written value to 1e-9, cut towards zero beyond that. False: NaN, infinite or over 1e20. */
 MUST_USE bool sample_quantity(slice text, quantity *out);
 slice sample_label_value(const struct sample *s, slice name); /* empty when absent */
 /* metric{a="x",b="y"}: the same text for the same series, however it was written. */

@@ -12,6 +12,9 @@ MUST_USE bool pull_targets_load(const char *path, struct pull_targets **out, str
 /* From text (tests, fuzzing); `name` is what errors call the file. */
 MUST_USE bool pull_targets_parse(const char *name, slice text, struct pull_targets **out, struct error *err);
 void pull_targets_free(struct pull_targets *targets); /* NULL is fine */
+/* Tells what is likely not meant: events that no meter of the catalog counts, levels that a meter would add up,
+ * customers that are not in it. */
+void pull_targets_check(const struct pull_targets *targets, const struct catalog *catalog, told *note, void *context);
 
 /* ---- one scrape, as it goes into the book ---- */
 #define PULL_NO_EVENT SIZE_MAX

@@ -125,8 +125,10 @@ static void numbers_are_exact(void **state) {
   number_is("+2", "2");
   number_is(".5", "0.5");
   number_is("0e9999", "0");
+  number_is("1e20", "100000000000000000000");
   quantity q;
-  static const char *const none[] = {"NaN", "+Inf", "-inf", "1e300", "1e40", "", "1x", "0x10", "--1"};
+  static const char *const none[] = {"NaN", "+Inf", "-inf", "1e300", "1e40", "100000000000000000000.1",
+                                     "",    "1x",   "0x10", "--1"};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
     assert_false(sample_quantity(slice_of(none[i]), &q));
   }
