@@ -82,7 +82,7 @@ static void on_answer(struct evhttp_request *request, void *context) {
   int status = request ? evhttp_request_get_response_code(request) : 0;
   if (status == 0) {
     if (f->failure.code == ERR_NONE) {
-      error_set(&f->failure, ERR_IO, "no connection");
+      error_set(&f->failure, ERR_IO, "no connection to %s, port %u", f->target->host.ptr, (unsigned)f->target->port);
     }
     fail(f);
     return;

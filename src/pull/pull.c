@@ -57,7 +57,7 @@ static void went_up(struct runner *r, const struct judged *j, uint64_t refused) 
              (long long)(j->gap.ns / NS_PER_S));
   }
   if (j->resets > 0) {
-    log_line(LOG_INFO, f->name.ptr, "scrape: %llu counters began anew", (unsigned long long)j->resets);
+    log_line(LOG_INFO, f->name.ptr, "scrape: counters that began anew: %llu", (unsigned long long)j->resets);
   }
 }
 
@@ -109,7 +109,7 @@ static void end_absent(struct runner *r) {
       !judged_write(r->state, &j, false, r->at, &r->pull->writer, &refused, &err)) {
     log_line(LOG_ERROR, r->figures.name.ptr, "scrape: %s", err.message);
   } else if (j.events.count > 0) {
-    log_line(LOG_WARN, r->figures.name.ptr, "scrape: out of reach for long: %zu levels ended", j.events.count);
+    log_line(LOG_WARN, r->figures.name.ptr, "scrape: out of reach for long; levels ended: %zu", j.events.count);
   }
   end_judged(&j);
 }
@@ -170,7 +170,7 @@ static void retire(struct runner *r) {
       !judged_write(r->state, &j, false, r->at, &r->pull->writer, &refused, &err)) {
     log_line(LOG_ERROR, r->state->name.ptr, "scrape: %s", err.message);
   } else if (j.events.count > 0) {
-    log_line(LOG_WARN, r->state->name.ptr, "scrape: is no longer a target: %zu levels ended", j.events.count);
+    log_line(LOG_WARN, r->state->name.ptr, "scrape: is no longer a target; levels ended: %zu", j.events.count);
   }
   end_judged(&j);
 }

@@ -1,5 +1,5 @@
 # An exporter for tests/acceptance/scrape: a counter that rises by a known amount whenever it is looked at, and a gauge.
-# POST /freeze /run /reset /fail /mend /vanish; GET /looks; GET /truth: what an exact meter has counted since the first look.
+# POST /freeze /run /reset /fail /mend /vanish /appear; GET /looks; GET /truth: what an exact meter has counted since the first look.
 import decimal, http.server, random, sys
 
 D = decimal.Decimal
@@ -64,8 +64,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             State.value = D(0)
         elif order in ("/fail", "/mend"):
             State.failing = order == "/fail"
-        elif order == "/vanish":
-            State.gauge = False
+        elif order in ("/vanish", "/appear"):
+            State.gauge = order == "/appear"
         self.answer(b"ok\n")
 
     def log_message(self, *_):

@@ -103,11 +103,50 @@ static void refuses_what_can_not_be(void **state) {
   refused("rules: [{metric: m, as: gauge, type: t, field: scrape_x, customer: a}]\ntargets: []\n", "are taken");
 }
 
+static void gather(void *context, const char *what) {
+  buf_addf(context, "%s\n", what);
+}
+
+static void tells_what_is_not_meant(void **state) {
+  (void)state;
+  static const struct catalog_text text = {
+      "c.yaml", SLICE("currency: EUR\nseller: {name: T, country: NL, invoice_prefix: T-}\nmeters:\n"
+                      "  - {name: total, event: t, value: n, unit: x}\n"
+                      "  - {name: held, event: l, value: n, unit: h, aggregation: integral, over: hour, series: s}\n"
+                      "plans: [{name: p, prices: [{meter: total, price: 1}, {meter: held, price: 1}]}]\n"
+                      "customers: [{id: acme, name: A, country: NL, plan: p}]\n")};
+  struct catalog *catalog;
+  struct error err = {0};
+  struct buf said;
+  buf_init(&said, 10000);
+  if (!catalog_parse(&text, 1, &catalog, &err)) {
+    fail_msg("%s", err.message);
+  }
+  struct pull_targets *targets =
+      taken("targets: [{name: a, url: 'http://h', rules: ["
+            "{metric: good, as: counter, type: t, field: n, customer: acme},"
+            "{metric: held, as: gauge, type: l, field: n, series: s, customer: {label: x, map: {y: bolt}}},"
+            "{metric: g, as: gauge, type: t, field: n, customer: acme},"
+            "{metric: c, as: counter, type: l, field: n, customer: acme},"
+            "{metric: nobody, as: counter, type: u, field: n, customer: acme}]}]\n");
+  pull_targets_check(targets, catalog, gather, &said);
+  buf_addc(&said, '\0');
+  assert_string_equal(
+      said.ptr, "held: customer bolt is not in the catalog\n"
+                "g: a gauge gives levels, and meter total would add them up: make it an integral, or max or latest\n"
+                "c: a counter gives increases, and meter held takes them for levels: make it a sum\n"
+                "nobody: no meter counts events of type u: they are kept, and not billed\n");
+  buf_free(&said);
+  pull_targets_free(targets);
+  catalog_free(catalog);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_all_of_it),
       cmocka_unit_test(names_the_place),
       cmocka_unit_test(refuses_what_can_not_be),
+      cmocka_unit_test(tells_what_is_not_meant),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
