@@ -58,8 +58,8 @@ static void done(struct command *command, const struct error *err) {
 
 bool scrape_write(void *context, const struct pull_step *step, bool *stood, struct error *err) {
   struct api *api = context;
-  struct scrape_command c = {
-      .command = {.apply = apply, .done = done}, .step = step, .stood = stood, .arena = arena_new()};
+  struct scrape_command c = {.command = {.apply = apply, .done = done}, .step = step, .arena = arena_new()};
+  c.stood = stood;
   must(pthread_mutex_init(&c.lock, NULL) == 0);
   must(pthread_cond_init(&c.wake, NULL) == 0);
   bool ok = core_submit(api->core, &c.command, err);

@@ -1,5 +1,5 @@
 # An exporter for tests/acceptance/scrape: a counter that rises by a known amount whenever it is looked at, and a gauge.
-# POST /freeze /run /reset /fail /mend /vanish /appear; GET /looks; GET /truth: what an exact meter has counted since the first look.
+# POST /freeze /run /reset /fail /mend /vanish /appear; GET /truth: what an exact meter has counted since the first look.
 import decimal, http.server, random, sys
 
 D = decimal.Decimal
@@ -47,8 +47,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/truth":
             self.answer(f"{State.truth:f}\n".encode())
-        elif self.path == "/looks":
-            self.answer(f"{State.looks}\n".encode())
         elif self.headers.get("Authorization") != "Bearer s3cret":
             self.answer(b"no\n", 401)
         elif State.failing:
