@@ -61,6 +61,15 @@ const struct api_endpoint api_endpoints[] = {
 };
 const size_t api_endpoint_count = sizeof api_endpoints / sizeof *api_endpoints;
 
+static void stop_core(struct api *api) {
+  if (api->pull) {
+    pull_stop(api->pull);
+  }
+  core_stop(api->core);
+  free(api->routes);
+  free(api);
+}
+
 bool api_start(struct book *book, const struct api_options *options, struct api **out, struct error *err) {
   struct api *api = mem_alloc(sizeof *api);
   api->book = book;
@@ -79,10 +88,11 @@ bool api_start(struct book *book, const struct api_options *options, struct api 
                               .routes = api->routes,
                               .route_count = api_endpoint_count,
                               .context = api};
-  if (!http_start(&http, &api->http, err)) {
-    core_stop(api->core);
-    free(api->routes);
-    free(api);
+  struct pull_writer writer = {.write = scrape_write, .context = api};
+  /* What pull remembers is read here, before any command can reach the core. */
+  if ((options->scrape && !pull_start(options->scrape, book_db(book), &writer, &api->pull, err)) ||
+      !http_start(&http, &api->http, err)) {
+    stop_core(api);
     return false;
   }
   *out = api;
@@ -95,7 +105,5 @@ int api_port(const struct api *api) {
 
 void api_stop(struct api *api, int grace_ms) {
   http_stop(api->http, grace_ms);
-  core_stop(api->core);
-  free(api->routes);
-  free(api);
+  stop_core(api);
 }

@@ -36,6 +36,7 @@ extern const size_t api_endpoint_count;
 struct api {
   struct book *book;
   struct core *core;
+  struct pull *pull; /* NULL: nothing is scraped */
   struct http_server *http;
   struct http_route *routes;
   bool open_overview;
@@ -76,6 +77,9 @@ MUST_USE bool call_period(struct api_call *call, struct period *out, struct erro
 /* Replays for ever what an Idempotency-Key was answered; on the core, inside the batch. */
 MUST_USE bool answer_find(struct api_call *call, struct book *book, bool *found, struct error *err);
 MUST_USE bool answer_keep(struct api_call *call, struct book *book, struct error *err);
+
+/* A pull_writer's `write` over the core; the context is the api. */
+MUST_USE bool scrape_write(void *context, const struct pull_step *step, bool *stood, struct error *err);
 
 /* The stages, one file a resource. */
 typedef bool api_stage(struct api_call *call, struct error *err);

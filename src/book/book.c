@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "pull/pull.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,21 +60,18 @@ static bool lock_take(struct book *book, struct error *err) {
 }
 
 static bool migrate(struct book *book, struct error *err) {
+  const struct {
+    const struct db_migration *steps;
+    size_t count;
+  } rooms[] = {{journal_migrations, journal_migration_count}, {rollup_migrations, rollup_migration_count},
+               {pull_migrations, pull_migration_count},       {ledger_migrations, ledger_migration_count},
+               {bill_migrations, bill_migration_count},       {notify_migrations, notify_migration_count},
+               {book_migrations, sizeof book_migrations / sizeof *book_migrations}};
   VEC(struct db_migration) all = {0};
-  for (size_t i = 0; i < journal_migration_count; i++) {
-    vec_push(&all, journal_migrations[i]);
-  }
-  for (size_t i = 0; i < rollup_migration_count; i++) {
-    vec_push(&all, rollup_migrations[i]);
-  }
-  for (size_t i = 0; i < ledger_migration_count; i++) {
-    vec_push(&all, ledger_migrations[i]);
-  }
-  for (size_t i = 0; i < bill_migration_count; i++) {
-    vec_push(&all, bill_migrations[i]);
-  }
-  for (size_t i = 0; i < sizeof book_migrations / sizeof *book_migrations; i++) {
-    vec_push(&all, book_migrations[i]);
+  for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) {
+    for (size_t i = 0; i < rooms[r].count; i++) {
+      vec_push(&all, rooms[r].steps[i]);
+    }
   }
   bool ok = db_migrate(book->db, all.items, all.count, err);
   vec_free(&all);
