@@ -58,6 +58,25 @@ const struct api_endpoint api_endpoints[] = {
      key_apply, false},
     {"DELETE", "/api/v1/keys/{key}", "Revoke a key", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL,
      key_revoke_apply, false},
+    {"GET", "/api/v1/webhooks", "Endpoints that are told what happens", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL,
+     webhooks_read, NULL, true},
+    {"POST", "/api/v1/webhooks", "Make a webhook; its signing secret is shown this once", NULL,
+     "{\"url\": \"https://...\", \"events\": [\"invoice.finalized\"] or nothing for all, \"customer\": id or nothing}",
+     NULL, ALLOW_OPERATOR, NULL, webhook_prepare, NULL, webhook_apply, false},
+    {"GET", "/api/v1/webhooks/{webhook}", "A webhook", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, webhook_read, NULL,
+     true},
+    {"DELETE", "/api/v1/webhooks/{webhook}", "Delete a webhook and its deliveries", NULL, NULL, NULL, ALLOW_OPERATOR,
+     NULL, NULL, NULL, webhook_delete_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/rotate", "A new signing secret; the old one signs as well for 24 hours", NULL,
+     NULL, NULL, ALLOW_OPERATOR, NULL, webhook_rotate_prepare, NULL, webhook_rotate_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/enable", "Send again to a webhook that was disabled by its answer 410", NULL,
+     NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL, webhook_enable_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/test", "Send a webhook.test", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL,
+     NULL, webhook_test_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/replay", "Send one message again, or all since a time", NULL,
+     "{\"message\": id} or {\"since\": time}", NULL, ALLOW_OPERATOR, NULL, replay_prepare, NULL, replay_apply, false},
+    {"GET", "/api/v1/webhooks/{webhook}/deliveries", "What was sent and what came of it, newest first",
+     "status limit cursor", NULL, NULL, ALLOW_OPERATOR, NULL, NULL, deliveries_read, NULL, true},
 };
 const size_t api_endpoint_count = sizeof api_endpoints / sizeof *api_endpoints;
 
@@ -74,13 +93,21 @@ bool api_start(struct book *book, const struct api_options *options, struct api 
                                          .handle = call_arrived};
   }
   api->core = core_start(book);
+  if (!webhooks_start(api, err)) {
+    core_stop(api->core);
+    free(api->routes);
+    free(api);
+    return false;
+  }
   struct http_options http = {.listen = options->listen,
                               .edge_threads = options->edge_threads,
                               .routes = api->routes,
                               .route_count = api_endpoint_count,
                               .context = api};
   if (!http_start(&http, &api->http, err)) {
+    webhooks_stop(api);
     core_stop(api->core);
+    webhooks_free(api);
     free(api->routes);
     free(api);
     return false;
@@ -95,7 +122,9 @@ int api_port(const struct api *api) {
 
 void api_stop(struct api *api, int grace_ms) {
   http_stop(api->http, grace_ms);
+  webhooks_stop(api);
   core_stop(api->core);
+  webhooks_free(api);
   free(api->routes);
   free(api);
 }

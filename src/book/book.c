@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "notify/notify.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -65,6 +66,9 @@ static bool migrate(struct book *book, struct error *err) {
   }
   for (size_t i = 0; i < ledger_migration_count; i++) {
     vec_push(&all, ledger_migrations[i]);
+  }
+  for (size_t i = 0; i < notify_migration_count; i++) {
+    vec_push(&all, notify_migrations[i]);
   }
   for (size_t i = 0; i < bill_migration_count; i++) {
     vec_push(&all, bill_migrations[i]);
