@@ -1,8 +1,10 @@
 /* One exchange with a receiver: a signed POST over http or https, a bounded answer, 15 seconds; its status decides. */
 #include "notify/private.h"
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,16 +76,30 @@ static void on_error(enum evhttp_request_error error, void *context) {
   }
 }
 
+/* Names and TLS have reasons of their own, which say more than a closed connection does. */
+static void explain(struct exchange *x) {
+  struct bufferevent *stream = evhttp_connection_get_bufferevent(x->connection);
+  int name_error = bufferevent_socket_get_dns_error(stream);
+  unsigned long tls_error = x->tls ? bufferevent_get_openssl_error(stream) : 0;
+  long verified = x->tls ? SSL_get_verify_result(x->tls) : X509_V_OK;
+  if (name_error != 0) {
+    snprintf(x->result.error, sizeof x->result.error, "the host's name: %s", evutil_gai_strerror(name_error));
+  } else if (verified != X509_V_OK) {
+    snprintf(x->result.error, sizeof x->result.error, "the certificate was not accepted: %s",
+             X509_verify_cert_error_string(verified));
+  } else if (tls_error != 0) {
+    const char *reason = ERR_reason_error_string(tls_error);
+    snprintf(x->result.error, sizeof x->result.error, "TLS: %s", reason ? reason : "failed");
+  } else if (x->result.error[0] == '\0') {
+    set_reason(x, "could not connect");
+  }
+}
+
 static void on_answer(struct evhttp_request *request, void *context) {
   struct exchange *x = context;
   (void)request;
-  long verified = x->tls ? SSL_get_verify_result(x->tls) : X509_V_OK;
-  if (x->result.error[0] == '\0') {
-    set_reason(x, "could not connect");
-  }
-  if (verified != X509_V_OK) {
-    snprintf(x->result.error, sizeof x->result.error, "the certificate was not accepted: %s",
-             X509_verify_cert_error_string(verified));
+  if (x->result.status == 0) {
+    explain(x);
   }
   event_active(x->end, EV_TIMEOUT, 1);
 }
