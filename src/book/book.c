@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "notify/notify.h"
 #include "pull/pull.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -63,9 +64,12 @@ static bool migrate(struct book *book, struct error *err) {
   const struct {
     const struct db_migration *steps;
     size_t count;
-  } rooms[] = {{journal_migrations, journal_migration_count}, {rollup_migrations, rollup_migration_count},
-               {pull_migrations, pull_migration_count},       {ledger_migrations, ledger_migration_count},
-               {bill_migrations, bill_migration_count},       {notify_migrations, notify_migration_count},
+  } rooms[] = {{journal_migrations, journal_migration_count},
+               {rollup_migrations, rollup_migration_count},
+               {pull_migrations, pull_migration_count},
+               {ledger_migrations, ledger_migration_count},
+               {bill_migrations, bill_migration_count},
+               {notify_migrations, notify_migration_count},
                {book_migrations, sizeof book_migrations / sizeof *book_migrations}};
   VEC(struct db_migration) all = {0};
   for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) {
