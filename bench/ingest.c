@@ -191,6 +191,9 @@ int main(int argc, char **argv) {
   check(book_open(dir, catalog, BOOK_WRITE, &f.book, &err), &err);
   f.total = journal_count(book_journal(f.book));
   report_time("open", seconds_of(CLOCK_MONOTONIC) - begin, (double)f.total);
+  begin = seconds_of(CLOCK_MONOTONIC);
+  check(book_aggregate(f.book, &err), &err);
+  report_time("aggregate", seconds_of(CLOCK_MONOTONIC) - begin, (double)f.total);
   ask(f.book, SLICE("c000007"), "usage of one customer over a year");
   ask(f.book, (slice){0}, "usage of all customers over a year");
   rate_again(f.book, f.total);

@@ -246,6 +246,33 @@ bool book_commit(struct book *book, struct error *err) {
   return true;
 }
 
+static bool write_rollup(struct book *book, const struct rollup *rollup, struct error *err) {
+  if (!book_begin(book, err)) {
+    return false;
+  }
+  if (!rollup_write(book->db, rollup, err)) {
+    book_undo(book);
+    return false;
+  }
+  return book_commit(book, err);
+}
+
+bool book_aggregate(struct book *book, struct error *err) {
+  for (struct rollup *rollup;;) {
+    if (!rollup_prepare(book->db, book->catalog, 1, &rollup, err)) {
+      return false;
+    }
+    if (rollup == NULL) {
+      return true;
+    }
+    bool ok = write_rollup(book, rollup, err);
+    rollup_free(rollup);
+    if (!ok) {
+      return false;
+    }
+  }
+}
+
 void book_undo(struct book *book) {
   db_rollback(book->db);
   journal_undo(book->journal);

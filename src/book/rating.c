@@ -105,7 +105,8 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */
-  ok = ok && (out->journal_position == 0 || usage_load(out->usage, book->db, out->journal_position, err));
+  ok = ok && (out->journal_position == 0 || (request->from_events ? usage_from_events : usage_load)(
+                                                out->usage, book->db, out->journal_position, err));
   ok = ok && rate_all(out, book->catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
@@ -119,13 +120,15 @@ bool book_rate(struct book *book, slice customer, slice period, struct rating_se
 }
 
 bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {
-  const struct rate_request request = {.period = period, .as_of = clock_now(), .no_evidence = true};
+  const struct rate_request request = {
+      .period = period, .as_of = clock_now(), .no_evidence = true, .from_events = true};
   return rate_at(book, &request, out, err);
 }
 
 bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out, struct error *err) {
   *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog), .as_of = clock_now()};
   usage_until(out->usage, out->as_of);
+  usage_without_evidence(out->usage);
   usage_window(out->usage, customer, period, NULL, 0);
   bool ok = usage_load(out->usage, book->db, 0, err) && usage_finish(out->usage, &out->rows, &out->row_count, err);
   if (!ok) {

@@ -17,10 +17,11 @@
 const struct db_migration journal_migrations[] = {
     {"journal-2", "CREATE TABLE journal(first INTEGER PRIMARY KEY, events INTEGER NOT NULL, time_min INTEGER NOT NULL,"
                   " time_max INTEGER NOT NULL, received INTEGER NOT NULL, bytes BLOB NOT NULL);"
-                  "CREATE TABLE correction(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
-                  " target INTEGER NOT NULL, customer TEXT NOT NULL, meter TEXT NOT NULL, time_from INTEGER NOT NULL,"
-                  " time_to INTEGER NOT NULL, last INTEGER NOT NULL);"
                   "CREATE TABLE identity_key(only INTEGER PRIMARY KEY CHECK(only = 1), bytes BLOB NOT NULL);"},
+    {"correction-1",
+     "CREATE TABLE correction(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+     " target INTEGER NOT NULL, customer TEXT NOT NULL, meter TEXT NOT NULL, time_from INTEGER NOT NULL,"
+     " time_to INTEGER NOT NULL, last INTEGER NOT NULL);"},
 };
 const size_t journal_migration_count = sizeof journal_migrations / sizeof *journal_migrations;
 

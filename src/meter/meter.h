@@ -149,11 +149,20 @@ void usage_without_evidence(struct usage *usage);
 /* Adds what the journal holds up to event `position` (0: the last), corrections up to there applied. Whole hours come
  * from the aggregates that rollup_update keeps, where no evidence is wanted; the result is the same. */
 MUST_USE bool usage_load(struct usage *usage, struct db *db, uint64_t position, struct error *err);
-/* Brings the kept aggregates up to the end of the journal, inside the caller's transaction; `*position` is where that
- * was. Made anew when the catalog's meters have changed. */
+/* The same from the events alone. */
+MUST_USE bool usage_from_events(struct usage *usage, struct db *db, uint64_t position, struct error *err);
+/* The kept aggregates follow the journal in two steps: prepared on any connection while the writer goes on, then
+ * written inside the writer's transaction. One at a time; made anew when the catalog's meters have changed. */
 extern const struct db_migration rollup_migrations[];
 extern const size_t rollup_migration_count;
-MUST_USE bool rollup_update(struct db *db, const struct catalog *catalog, uint64_t *position, struct error *err);
+/* Where they stand: the number of an event; 0 when there are none or the meters have changed since. */
+MUST_USE bool rollup_position(struct db *db, const struct catalog *catalog, uint64_t *out, struct error *err);
+struct rollup;
+/* `*out` is NULL when they lag less than `lag_min` events behind; otherwise some millions of events further. */
+MUST_USE bool rollup_prepare(struct db *db, const struct catalog *catalog, uint64_t lag_min, struct rollup **out,
+                             struct error *err);
+MUST_USE bool rollup_write(struct db *db, const struct rollup *rollup, struct error *err);
+void rollup_free(struct rollup *rollup);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of
  * the period. */
 MUST_USE bool usage_finish(struct usage *usage, const struct usage_row **rows, size_t *count, struct error *err);
