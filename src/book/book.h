@@ -121,6 +121,9 @@ MUST_USE bool files_rate(const struct catalog *catalog, const struct rate_source
 /* Tells each kind of usage that no price took ("unpriced: customer ..") to `note`; returns their number. */
 uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *context, const char *what),
                              void *context);
+/* Adds charges (an invoice's adjustments) to a rating and its total. */
+MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
+                                 struct error *err);
 /* A draft invoice of one rating of the set. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                                  struct invoice *out, struct error *err);

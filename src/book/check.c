@@ -64,6 +64,28 @@ static void differs(void *context, const char *what) {
   found(difference->check, text);
 }
 
+/* Adjustments are worked out again over the stretches of the journal that the document names. */
+static bool adjust_as_stated(struct derivation *d, const struct stored_invoice *stored, struct rating *rating,
+                             struct error *err) {
+  struct adjustment_span *spans;
+  struct charge *ignored;
+  size_t span_count, ignored_count;
+  const struct catalog *catalog = d->check->book->catalog;
+  if (rating->customer == NULL) {
+    rating->customer = catalog_customer(catalog, stored->customer);
+    if (rating->customer == NULL) {
+      return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog",
+                       SLICE_ARG(stored->customer));
+    }
+    if (!time_parse_period(stored->period, rating->customer->time_zone, &rating->period, err)) {
+      return false;
+    }
+  }
+  return invoice_adjustments(d->set->arena, catalog, stored->document, &spans, &span_count, &ignored, &ignored_count,
+                             err) &&
+         adjust_again(d->check->book, d->set, rating, spans, span_count, err);
+}
+
 static bool derive_again(void *context, const struct stored_invoice *stored, struct error *err) {
   struct derivation *d = context;
   bool of_group = stored->journal_position == d->group->position &&
@@ -74,13 +96,11 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
   }
   struct difference difference = {d->check, stored->number};
   const struct rating *rating = rating_of(d->set, stored->customer);
-  if (rating == NULL) {
-    differs(&difference, "its customer has no charges in this period any more");
-    return true;
-  }
   struct invoice derived;
   struct error why = {0};
-  if (!rating_set_invoice(d->set, d->check->book->catalog, rating, &derived, err)) {
+  struct rating adjusted = rating ? *rating : (struct rating){0};
+  if (!adjust_as_stated(d, stored, &adjusted, err) ||
+      !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &derived, err)) {
     return false;
   }
   (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);

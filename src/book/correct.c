@@ -47,18 +47,9 @@ static bool check_replacement(const struct correcting *c, const struct event *e,
   return true;
 }
 
-static const struct meter *meter_of(const struct catalog *catalog, slice name) {
-  for (size_t i = 0; i < catalog->meter_count; i++) {
-    if (slice_eq(catalog->meters[i].name, name)) {
-      return &catalog->meters[i];
-    }
-  }
-  return NULL;
-}
-
 static bool check_backfill(const struct correcting *c, struct error *err) {
   const struct correction_request *r = c->request;
-  const struct meter *meter = meter_of(c->book->catalog, r->meter);
+  const struct meter *meter = catalog_meter(c->book->catalog, r->meter);
   if (meter == NULL) {
     return error_set(err, ERR_NOT_FOUND, "meter: there is no \"" SLICE_FMT "\" in the catalog", SLICE_ARG(r->meter));
   }
@@ -144,7 +135,7 @@ static bool levels_of(const struct correcting *c, instant at, bool unchanged, st
   usage_without_evidence(u);
   usage_window(u, r->customer, until, NULL, 0);
   bool ok = usage_load(u, c->book->db, 0, err) &&
-            usage_levels(u, c->arena, meter_of(c->book->catalog, r->meter), at, unchanged, events, count, err);
+            usage_levels(u, c->arena, catalog_meter(c->book->catalog, r->meter), at, unchanged, events, count, err);
   usage_free(u);
   return ok;
 }
@@ -190,7 +181,7 @@ static bool append_cuts(const struct correcting *c, const struct meter *meter, s
 
 static bool append_levels(const struct correcting *c, struct error *err) {
   const struct correction_request *r = c->request;
-  const struct meter *meter = meter_of(c->book->catalog, r->meter);
+  const struct meter *meter = catalog_meter(c->book->catalog, r->meter);
   struct event *before, *after;
   size_t before_count, after_count;
   if (meter->aggregation != AGG_INTEGRAL) {

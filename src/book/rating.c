@@ -116,7 +116,14 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
 
 bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
   const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
-  return rate_at(book, &request, out, err);
+  if (!rate_at(book, &request, out, err)) {
+    return false;
+  }
+  if (!adjust(book, customer, period, out, err)) {
+    rating_set_free(out);
+    return false;
+  }
+  return true;
 }
 
 bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {

@@ -9,15 +9,6 @@ struct loading {
   struct arena *arena;
 };
 
-static const struct meter *meter_named(const struct catalog *catalog, slice name) {
-  for (size_t i = 0; i < catalog->meter_count; i++) {
-    if (slice_eq(catalog->meters[i].name, name)) {
-      return &catalog->meters[i];
-    }
-  }
-  return NULL;
-}
-
 static bool take_row(const struct db_row *row, void *context, struct error *err) {
   struct loading *l = context;
   struct correction c = {.number = (uint64_t)db_int(row, 0),
@@ -27,7 +18,7 @@ static bool take_row(const struct db_row *row, void *context, struct error *err)
                          .to = {db_int(row, 5)},
                          .last = (uint64_t)db_int(row, 6)};
   if (c.target == 0) {
-    c.meter = meter_named(l->catalog, db_bytes(row, 3));
+    c.meter = catalog_meter(l->catalog, db_bytes(row, 3));
     if (c.meter == NULL) {
       slice name = db_bytes(row, 3);
       return error_set(err, ERR_CORRUPT, "a backfill is of meter \"" SLICE_FMT "\", which the catalog no longer has",
