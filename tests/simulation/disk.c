@@ -428,9 +428,12 @@ static int fs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int f
   struct entry *e = path ? entry_of(disk, path) : NULL;
   bool makes = e == NULL || e->live == NULL;
   *h = (struct handle){.disk = disk};
-  if (disk->crashed || (makes && e && !(flags & SQLITE_OPEN_CREATE)) ||
-      (makes && (disk->faults.full || step(disk, "create", path ? path : "(unnamed)")))) {
-    return disk->faults.full && makes ? SQLITE_FULL : SQLITE_CANTOPEN;
+  if (disk->crashed || (makes && e && !(flags & SQLITE_OPEN_CREATE))) {
+    return SQLITE_CANTOPEN;
+  }
+  if (makes && (disk->faults.full || step(disk, "create", path ? path : "(unnamed)"))) {
+    disk->counts.full += disk->faults.full;
+    return SQLITE_CANTOPEN; /* SQLite's own says no more than this of a full disk */
   }
   h->node = makes ? node_new(disk) : e->live;
   if (makes && e) {
@@ -609,13 +612,24 @@ static void flip(struct disk *disk, struct image *image, size_t at) {
   image->live.ptr[at] ^= mask;
 }
 
+static const uint8_t *find(const struct image *image, size_t from, slice bytes) {
+  if (from >= image->durable.size) {
+    return NULL;
+  }
+  return memmem(image->durable.ptr + from, image->durable.size - from, bytes.ptr, bytes.len);
+}
+
 bool disk_rot(struct disk *disk, const char *path, slice bytes) {
   struct node *node = entry_of(disk, path)->live;
-  const uint8_t *found = node ? memmem(node->image.durable.ptr, node->image.durable.size, bytes.ptr, bytes.len) : NULL;
+  const uint8_t *found = node ? find(&node->image, 0, bytes) : NULL;
   if (found == NULL) {
     return false;
   }
-  flip(disk, &node->image, (size_t)(found - node->image.durable.ptr) + (size_t)random_below(&disk->random, bytes.len));
+  size_t at = (size_t)(found - node->image.durable.ptr);
+  if (find(&node->image, at + 1, bytes) != NULL) {
+    return false;
+  }
+  flip(disk, &node->image, at + (size_t)random_below(&disk->random, bytes.len));
   return true;
 }
 

@@ -31,7 +31,8 @@ struct disk_counts {
 };
 struct disk_counts disk_counts(const struct disk *disk);
 
-/* Bit rot at rest: flips one bit inside the first place of the durable file that holds `bytes`; false if none does. */
+/* Bit rot at rest: flips one bit inside the only place of the durable file that holds `bytes`; false if there
+ * are none or several. */
 bool disk_rot(struct disk *disk, const char *path, slice bytes);
 /* ... or anywhere in it; false when the file is empty. */
 bool disk_rot_anywhere(struct disk *disk, const char *path);

@@ -79,7 +79,8 @@ static void block_is_named(struct sim *s, const char *path, const struct block *
     expect(s, book_check(s->book, complain, &c, &result, &err) || err.code == ERR_CORRUPT, "check: %s", err.message);
     book_close(s->book);
   } else {
-    expect(s, err.code == ERR_CORRUPT && strstr(err.message, c.block), "the damage is not named: %s", err.message);
+    expect(s, err.code == ERR_CORRUPT && strstr(err.message, c.block), "the damage of %s is not named: %s (%s)",
+           c.block, err.message, error_code_name(err.code));
   }
   s->book = NULL;
   note(s, "named: %s %s", c.block, err.message);

@@ -23,6 +23,7 @@ struct sim {
   struct model doubts[DOUBTS_MAX];
   size_t doubt_count;
   bool close_in_doubt;
+  uint64_t invoices_owed;           /* acknowledged, but the power failed before they could be looked at */
   struct disk_counts counts_before; /* of this step: a failure must have a cause */
   bool small_log, small_cache;
 };
@@ -46,8 +47,6 @@ void verify_verdicts(struct sim *s, size_t samples);
 void verify_reader(struct sim *s);
 /* Of the transactions in doubt the one that is there becomes part of the model. */
 void verify_adopt(struct sim *s);
-/* Digests of all invoices into the model. */
-void verify_remember_invoices(struct sim *s, struct model *m);
 
 /* ---- rot.c: the end of a run whose aim is bit rot; closes the book ---- */
 void rot_and_verify(struct sim *s);

@@ -5,6 +5,7 @@
 #include "sim.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -242,6 +243,7 @@ static struct sim *sim_new(uint64_t seed, const char *dir, bool verbose) {
   s->arena = arena_new();
   random_seed(&s->random, seed, 0);
   s->rots = seed % 8 == 0;
+  s->next_answer = 1;
   s->small_log = chance(s, 60);
   s->small_cache = chance(s, 30);
   snprintf(s->catalog, sizeof s->catalog, "%s/catalog", dir);
@@ -314,13 +316,15 @@ struct options {
   bool verbose;
 };
 
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *place) {
+  (void)about;
+  (void)kind;
+  (void)place;
+  return remove(path);
+}
+
 static void remove_folder(const char *dir) {
-  pid_t child = fork();
-  if (child == 0) {
-    execlp("rm", "rm", "-rf", dir, (char *)NULL);
-    _exit(127);
-  }
-  must(child > 0 && waitpid(child, NULL, 0) == child);
+  must(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 static const char *work_folder(void) {

@@ -246,7 +246,6 @@ void work_close_period(struct sim *s) {
   if (result.invoices > 0) {
     s->doubt_count = 0;
     s->close_in_doubt = false;
-    disk_set_faults(s->disk, (struct disk_faults){0});
-    verify_remember_invoices(s, &s->promised);
+    s->invoices_owed += result.invoices;
   }
 }
