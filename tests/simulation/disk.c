@@ -133,13 +133,25 @@ static void sweep(struct disk *disk) {
   disk->nodes.count = kept;
 }
 
+static void sync_name(struct entry *e) {
+  e->durable = e->live;
+  e->past.count = 0;
+}
+
 static void sync_folder(struct disk *disk) {
   for (size_t i = 0; i < disk->entries.count; i++) {
-    struct entry *e = disk->entries.items[i];
-    e->durable = e->live;
-    e->past.count = 0;
+    sync_name(disk->entries.items[i]);
   }
   sweep(disk);
+}
+
+/* A file that is synced brings its own name along, as ext4, XFS and btrfs have it; others' names stay in doubt. */
+static void sync_name_of(struct disk *disk, const struct node *node) {
+  for (size_t i = 0; i < disk->entries.count; i++) {
+    if (disk->entries.items[i]->live == node) {
+      sync_name(disk->entries.items[i]);
+    }
+  }
 }
 
 /* ---- files ---- */
@@ -272,6 +284,7 @@ static int file_sync(sqlite3_file *file, int flags) {
     return SQLITE_IOERR_FSYNC;
   }
   image_sync(&h->node->image);
+  sync_name_of(disk, h->node);
   if (h->syncs_folder) {
     sync_folder(disk);
     h->syncs_folder = false;

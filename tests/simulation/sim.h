@@ -25,7 +25,7 @@ struct sim {
   bool close_in_doubt;
   uint64_t invoices_owed;           /* acknowledged, but the power failed before they could be looked at */
   struct disk_counts counts_before; /* of this step: a failure must have a cause */
-  bool small_log, small_cache;
+  bool small_log, small_cache, careless;
 };
 
 uint64_t draw(struct sim *s, uint64_t bound);

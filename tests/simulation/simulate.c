@@ -1,5 +1,6 @@
 /* Runs the book under a simulated disk and clock, one run a seed, and says which seed broke a promise and where.
- * usage: simulate --seed N [--seeds COUNT] [--steps COUNT] [--verbose] */
+ * usage: simulate [--seed N] [--seeds COUNT] [--steps COUNT] [--jobs COUNT] [--verbose] [--careless]
+ * --careless: the store does not sync, to see that this is caught. */
 #include "base/file.h"
 #include "base/log.h"
 #include "sim.h"
@@ -17,6 +18,13 @@
 #define START_NS (INT64_C(1792080000) * NS_PER_S) /* 2026-10-15T12:00:00Z */
 #define DAY_S 86400
 #define OPEN_TRIES 8
+#define JOBS_MAX 64
+
+struct options {
+  uint64_t seed, seeds;
+  unsigned steps, jobs;
+  bool verbose, careless;
+};
 
 static const char catalog_text[] =
     "# The catalog of the simulator: every kind of aggregation that keeps state.\n"
@@ -92,6 +100,7 @@ static void tune(struct sim *s) {
   struct db *db = book_db(s->book);
   bool ok = (!s->small_log || db_run(db, "PRAGMA wal_autocheckpoint = 12", DB_NO_VALUES, NULL, &err)) &&
             (!s->small_cache || db_run(db, "PRAGMA cache_size = 12", DB_NO_VALUES, NULL, &err));
+  ok = ok && (!s->careless || db_run(db, "PRAGMA synchronous = OFF", DB_NO_VALUES, NULL, &err));
   expect(s, ok, "tune: %s", err.message);
 }
 
@@ -235,11 +244,12 @@ static void one_step(struct sim *s) {
   }
 }
 
-static struct sim *sim_new(uint64_t seed, const char *dir, bool verbose) {
+static struct sim *sim_new(uint64_t seed, const struct options *o, const char *dir) {
   struct sim *s = mem_alloc(sizeof *s);
   struct error err = {0};
   s->seed = seed;
-  s->verbose = verbose;
+  s->verbose = o->verbose;
+  s->careless = o->careless;
   s->arena = arena_new();
   random_seed(&s->random, seed, 0);
   s->rots = seed % 8 == 0;
@@ -253,7 +263,7 @@ static struct sim *sim_new(uint64_t seed, const char *dir, bool verbose) {
   snprintf(path, sizeof path, "%s/all.yaml", s->catalog);
   expect(s, file_write(path, slice_of(catalog_text), &err), "%s", err.message);
   clock_set_test((instant){START_NS});
-  s->disk = disk_new(seed, verbose);
+  s->disk = disk_new(seed, o->verbose);
   return s;
 }
 
@@ -264,10 +274,10 @@ static void sim_free(struct sim *s) {
   free(s);
 }
 
-static void run_seed(uint64_t seed, unsigned steps, const char *dir, bool verbose) {
-  struct sim *s = sim_new(seed, dir, verbose);
+static void run_seed(uint64_t seed, const struct options *o, const char *dir) {
+  struct sim *s = sim_new(seed, o, dir);
   reopen(s);
-  while (s->step < steps) {
+  while (s->step < o->steps) {
     one_step(s);
   }
   calm(s);
@@ -275,7 +285,7 @@ static void run_seed(uint64_t seed, unsigned steps, const char *dir, bool verbos
   if (s->rots) {
     rot_and_verify(s);
   }
-  if (verbose) {
+  if (o->verbose) {
     struct disk_counts c = disk_counts(s->disk);
     printf("seed %llu: %u events, %zu transfers, %zu invoices; %llu disk steps, %llu crashes, %llu reads, %llu writes, "
            "%llu syncs failed, %llu times full\n",
@@ -310,12 +320,6 @@ static void seed_system_random(uint64_t seed) {
   must(randombytes_set_implementation(&seeded) == 0);
 }
 
-struct options {
-  uint64_t seed, seeds;
-  unsigned steps, jobs;
-  bool verbose;
-};
-
 static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *place) {
   (void)about;
   (void)kind;
@@ -343,7 +347,7 @@ static pid_t start_seed(const struct options *o, uint64_t seed, const char *dir)
   must(child >= 0);
   if (child == 0) {
     seed_system_random(seed);
-    run_seed(seed, o->steps, own, o->verbose);
+    run_seed(seed, o, own);
     exit(0);
   }
   return child;
@@ -354,7 +358,7 @@ struct running {
   uint64_t seed;
 };
 
-static bool finish_one(struct running *running, unsigned *count, const char *dir) {
+static bool finish_one(const struct options *o, struct running *running, unsigned *count, const char *dir) {
   int status;
   unsigned at = 0;
   pid_t ended = wait(&status);
@@ -364,9 +368,10 @@ static bool finish_one(struct running *running, unsigned *count, const char *dir
   }
   must(at < *count);
   if (status != 0) {
-    printf("seed %llu failed (%s %d); again: simulate --seed %llu --verbose\n", (unsigned long long)running[at].seed,
-           WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-           (unsigned long long)running[at].seed);
+    printf("seed %llu failed (%s %d); again: simulate --seed %llu --steps %u --verbose\n",
+           (unsigned long long)running[at].seed, WIFSIGNALED(status) ? "signal" : "exit",
+           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (unsigned long long)running[at].seed,
+           o->steps);
     fflush(stdout);
   }
   char own[96];
@@ -376,22 +381,35 @@ static bool finish_one(struct running *running, unsigned *count, const char *dir
   return status == 0;
 }
 
-#define JOBS_MAX 64
-
 static uint64_t run_all(const struct options *o, const char *dir) {
   struct running running[JOBS_MAX];
   unsigned count = 0;
   uint64_t failed = 0;
   for (uint64_t seed = o->seed; seed < o->seed + o->seeds; seed++) {
     if (count == o->jobs) {
-      failed += !finish_one(running, &count, dir);
+      failed += !finish_one(o, running, &count, dir);
     }
     running[count++] = (struct running){start_seed(o, seed, dir), seed};
   }
   while (count > 0) {
-    failed += !finish_one(running, &count, dir);
+    failed += !finish_one(o, running, &count, dir);
   }
   return failed;
+}
+
+static bool read_number(const char *name, uint64_t value, struct options *o) {
+  if (strcmp(name, "--seed") == 0) {
+    o->seed = value;
+  } else if (strcmp(name, "--seeds") == 0) {
+    o->seeds = value;
+  } else if (strcmp(name, "--steps") == 0) {
+    o->steps = (unsigned)value;
+  } else if (strcmp(name, "--jobs") == 0) {
+    o->jobs = (unsigned)value;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 static bool read_options(int argc, char **argv, struct options *o) {
@@ -399,24 +417,13 @@ static bool read_options(int argc, char **argv, struct options *o) {
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--verbose") == 0) {
       o->verbose = true;
-      continue;
-    }
-    if (i + 1 == argc) {
+    } else if (strcmp(argv[i], "--careless") == 0) {
+      o->careless = true;
+    } else if (i + 1 == argc || !read_number(argv[i], strtoull(argv[i + 1], NULL, 10), o)) {
       return false;
-    }
-    uint64_t value = strtoull(argv[i + 1], NULL, 10);
-    if (strcmp(argv[i], "--seed") == 0) {
-      o->seed = value;
-    } else if (strcmp(argv[i], "--seeds") == 0) {
-      o->seeds = value;
-    } else if (strcmp(argv[i], "--steps") == 0) {
-      o->steps = (unsigned)value;
-    } else if (strcmp(argv[i], "--jobs") == 0) {
-      o->jobs = (unsigned)value;
     } else {
-      return false;
+      i++;
     }
-    i++;
   }
   return o->jobs > 0 && o->jobs <= JOBS_MAX;
 }
@@ -424,7 +431,8 @@ static bool read_options(int argc, char **argv, struct options *o) {
 int main(int argc, char **argv) {
   struct options o;
   if (!read_options(argc, argv, &o)) {
-    fprintf(stderr, "usage: simulate [--seed N] [--seeds COUNT] [--steps COUNT] [--jobs COUNT] [--verbose]\n");
+    fprintf(stderr,
+            "usage: simulate [--seed N] [--seeds COUNT] [--steps COUNT] [--jobs COUNT] [--verbose] [--careless]\n");
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
