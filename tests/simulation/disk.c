@@ -65,7 +65,7 @@ static bool step(struct disk *disk, const char *what, const char *path) {
     return false;
   }
   if (disk->verbose) {
-    printf("  the power fails at step %llu: %s %s\n", (unsigned long long)disk->counts.steps, what, path);
+    printf("  a crash at step %llu: %s %s\n", (unsigned long long)disk->counts.steps, what, path);
   }
   disk->crash_at = 0;
   disk->crashed = true;
@@ -603,8 +603,12 @@ static void settle_entry(struct disk *disk, struct entry *e) {
   e->past.count = 0;
 }
 
-void disk_settle(struct disk *disk) {
+void disk_settle(struct disk *disk, bool power_was_off) {
   disk->crashed = false;
+  if (!power_was_off) {
+    sweep(disk);
+    return;
+  }
   enum settling way = (enum settling)random_below(&disk->random, SETTLE_WAYS);
   for (size_t i = 0; i < disk->nodes.count; i++) {
     must(disk->nodes.items[i]->handles == 0);

@@ -18,13 +18,14 @@ struct disk_faults {
 };
 void disk_set_faults(struct disk *disk, struct disk_faults faults);
 
-/* The power fails in the middle of the `steps`-th write, sync, truncation, creation or deletion from now (0: never).
- * From then on every call fails. */
+/* A crash in the middle of the `steps`-th write, sync, truncation, creation or deletion from now (0: never). From
+ * then on every call fails. */
 void disk_crash_after(struct disk *disk, uint64_t steps);
 void disk_crash(struct disk *disk); /* at once */
 bool disk_crashed(const struct disk *disk);
-/* The power is back: what was not synced has been kept, lost or torn, piece by piece. No file may be open. */
-void disk_settle(struct disk *disk);
+/* What follows a crash; no file may be open. With `power_was_off` all that was not synced has been kept, lost or torn,
+ * piece by piece. Else only the process had died: the kernel has it all, and a later crash may still lose it. */
+void disk_settle(struct disk *disk, bool power_was_off);
 
 struct disk_counts {
   uint64_t steps, crashes, failed_reads, failed_writes, failed_syncs, full;

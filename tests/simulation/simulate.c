@@ -140,25 +140,30 @@ static void spoil_identity_cache(struct sim *s) {
   }
 }
 
-static void power_is_back(struct sim *s) {
-  disk_settle(s->disk);
-  spoil_identity_cache(s);
+/* True when the power was off; else it was the process that died. */
+static bool come_back(struct sim *s) {
+  bool power_was_off = chance(s, 70);
+  note(s, "back after %s", power_was_off ? "a power failure" : "a kill");
+  disk_settle(s->disk, power_was_off);
+  if (power_was_off) {
+    spoil_identity_cache(s);
+  }
+  return power_was_off;
 }
 
-/* Opening may fail as well: by a fault, or because the power fails again. True when the power was off. */
+/* Opening may fail as well: by a fault, or by another crash. True when the power was off. */
 static bool open_book(struct sim *s) {
-  bool crashed = false;
+  bool power_was_off = false;
   for (unsigned tries = 0;; tries++) {
     struct error err = {0};
     if (disk_crashed(s->disk)) {
-      crashed = true;
-      power_is_back(s);
+      power_was_off = come_back(s) || power_was_off;
     }
     if (tries >= 2) {
       calm(s);
     }
     if (book_open(s->data, s->catalog, BOOK_WRITE, &s->book, &err)) {
-      return crashed;
+      return power_was_off;
     }
     s->book = NULL;
     note(s, "open failed: %s", err.message);
@@ -167,14 +172,14 @@ static bool open_book(struct sim *s) {
   }
 }
 
-/* What is not there after a crash will not come back; after a plain restart a log that was deleted still may. */
+/* What is not there after a power failure will not come back; else a log that was deleted still may. */
 static void reopen(struct sim *s) {
-  bool crashed = open_book(s);
+  bool power_was_off = open_book(s);
   calm(s);
   tune(s);
   verify_adopt(s);
   verify_all(s);
-  if (crashed) {
+  if (power_was_off) {
     s->doubt_count = 0;
     s->close_in_doubt = false;
   }
@@ -204,7 +209,7 @@ static void change_faults(struct sim *s) {
 }
 
 static void crash(struct sim *s) {
-  note(s, "the power fails");
+  note(s, "a crash between two steps");
   disk_crash(s->disk);
 }
 
@@ -241,6 +246,7 @@ static void one_step(struct sim *s) {
   }
   if (disk_crashed(s->disk)) {
     restart(s);
+    disk_crash_after(s->disk, chance(s, 30) ? 1 + draw(s, 6) : 0); /* troubles do not come alone */
   }
 }
 
