@@ -58,6 +58,12 @@ static bool strikes(struct disk *disk, uint32_t chance) {
   return chance > 0 && random_below(&disk->random, MILLION) < chance;
 }
 
+static bool write_strikes(struct disk *disk) {
+  bool fails = strikes(disk, disk->faults.write);
+  disk->counts.failed_writes += fails;
+  return fails;
+}
+
 /* Counts a step that a crash may fall into; true when it just did. */
 static bool step(struct disk *disk, const char *what, const char *path) {
   disk->counts.steps++;
@@ -254,16 +260,15 @@ static int file_write_at(sqlite3_file *file, const void *from, int length, sqlit
     disk->counts.full++;
     return SQLITE_FULL;
   }
-  bool fails = strikes(disk, disk->faults.write);
+  bool fails = write_strikes(disk);
   size_t count = fails ? (size_t)random_below(&disk->random, (uint64_t)length) : (size_t)length;
-  disk->counts.failed_writes += fails;
   image_write(&h->node->image, (size_t)offset, from, count);
   return step(disk, "write", path_of(h)) || fails ? SQLITE_IOERR_WRITE : SQLITE_OK;
 }
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
   struct handle *h = handle_of(file);
-  if (h->disk->crashed || strikes(h->disk, h->disk->faults.write)) {
+  if (h->disk->crashed || write_strikes(h->disk)) {
     return SQLITE_IOERR_TRUNCATE;
   }
   image_resize(&h->node->image, (size_t)size);
@@ -464,7 +469,7 @@ static int fs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int f
 static int fs_delete(sqlite3_vfs *vfs, const char *path, int sync_after) {
   struct disk *disk = disk_of(vfs);
   struct entry *e = entry_of(disk, path);
-  if (disk->crashed || strikes(disk, disk->faults.write)) {
+  if (disk->crashed || write_strikes(disk)) {
     return SQLITE_IOERR_DELETE;
   }
   if (e->live == NULL) {
