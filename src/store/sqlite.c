@@ -56,8 +56,13 @@ static bool run_script(struct db *db, const char *sql, struct error *err) {
  * before anything is answered. A checkpoint syncs the log first: a full disk stops it only after that. */
 static bool sync_recovered(struct db *db, struct error *err) {
   int result = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-  return result == SQLITE_OK || result == SQLITE_BUSY || result == SQLITE_FULL ||
-         fail(db, result, "the checkpoint at opening", err);
+  if (result == SQLITE_OK || result == SQLITE_BUSY || result == SQLITE_FULL) {
+    return true;
+  }
+  fail(db, result, "the checkpoint at opening", err);
+  /* A log that could not be synced may have lost what was just read from it: closing must not copy it into the book. */
+  sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  return false;
 }
 
 bool db_open(const char *path, enum db_mode mode, struct db **out, struct error *err) {
