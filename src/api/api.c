@@ -58,8 +58,38 @@ const struct api_endpoint api_endpoints[] = {
      key_apply, false},
     {"DELETE", "/api/v1/keys/{key}", "Revoke a key", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL,
      key_revoke_apply, false},
+    {"GET", "/api/v1/webhooks", "Endpoints that are told what happens", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL,
+     webhooks_read, NULL, true},
+    {"POST", "/api/v1/webhooks", "Make a webhook; its signing secret is shown this once", NULL,
+     "{\"url\": \"https://...\", \"events\": [\"invoice.finalized\"] or nothing for all, \"customer\": id or nothing}",
+     NULL, ALLOW_OPERATOR, NULL, webhook_prepare, NULL, webhook_apply, false},
+    {"GET", "/api/v1/webhooks/{webhook}", "A webhook", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, webhook_read, NULL,
+     true},
+    {"DELETE", "/api/v1/webhooks/{webhook}", "Delete a webhook and its deliveries", NULL, NULL, NULL, ALLOW_OPERATOR,
+     NULL, NULL, NULL, webhook_delete_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/rotate", "A new signing secret; the old one signs as well for 24 hours", NULL,
+     NULL, NULL, ALLOW_OPERATOR, NULL, webhook_rotate_prepare, NULL, webhook_rotate_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/enable", "Send again to a webhook that was disabled by its answer 410", NULL,
+     NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL, webhook_enable_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/test", "Send a webhook.test", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL,
+     NULL, webhook_test_apply, false},
+    {"POST", "/api/v1/webhooks/{webhook}/replay", "Send one message again, or all since a time", NULL,
+     "{\"message\": id} or {\"since\": time}", NULL, ALLOW_OPERATOR, NULL, replay_prepare, NULL, replay_apply, false},
+    {"GET", "/api/v1/webhooks/{webhook}/deliveries", "What was sent and what came of it, newest first",
+     "status limit cursor", NULL, NULL, ALLOW_OPERATOR, NULL, NULL, deliveries_read, NULL, true},
 };
 const size_t api_endpoint_count = sizeof api_endpoints / sizeof *api_endpoints;
+
+static void stop_core(struct api *api) {
+  if (api->pull) {
+    pull_stop(api->pull);
+  }
+  webhooks_stop(api);
+  core_stop(api->core);
+  webhooks_free(api);
+  free(api->routes);
+  free(api);
+}
 
 bool api_start(struct book *book, const struct api_options *options, struct api **out, struct error *err) {
   struct api *api = mem_alloc(sizeof *api);
@@ -79,10 +109,11 @@ bool api_start(struct book *book, const struct api_options *options, struct api 
                               .routes = api->routes,
                               .route_count = api_endpoint_count,
                               .context = api};
-  if (!http_start(&http, &api->http, err)) {
-    core_stop(api->core);
-    free(api->routes);
-    free(api);
+  struct pull_writer writer = {.write = scrape_write, .context = api};
+  /* What pull remembers is read here, before any command can reach the core. */
+  if ((options->scrape && !pull_start(options->scrape, book_db(book), &writer, &api->pull, err)) ||
+      !webhooks_start(api, err) || !http_start(&http, &api->http, err)) {
+    stop_core(api);
     return false;
   }
   *out = api;
@@ -95,7 +126,5 @@ int api_port(const struct api *api) {
 
 void api_stop(struct api *api, int grace_ms) {
   http_stop(api->http, grace_ms);
-  core_stop(api->core);
-  free(api->routes);
-  free(api);
+  stop_core(api);
 }

@@ -78,6 +78,7 @@ static void core_done(struct command *c, const struct error *err) {
   if (err) {
     call_fail(call, err);
   } else {
+    webhooks_committed(call->api);
     call_answer(call);
   }
 }

@@ -1,6 +1,7 @@
 /* Invoices: list, document, PDF, explanation, preview, finalize, payments, void. */
 #include "api/private.h"
 #include "base/file.h"
+#include "notify/notify.h"
 #include <string.h>
 
 static void put_stored(struct json_out *w, const struct stored_invoice *i) {
@@ -58,7 +59,7 @@ bool invoices_read(struct api_call *call, struct book *book, struct error *err) 
 /* The invoice named in the path, if the caller may see it. */
 struct found {
   struct api_call *call;
-  slice document, id;
+  slice document, id, status;
   bool found;
 };
 
@@ -69,6 +70,7 @@ static bool take(void *context, const struct stored_invoice *i, struct error *er
   }
   f->found = true;
   f->id = arena_copy(f->call->arena, i->id);
+  f->status = arena_copy(f->call->arena, i->status);
   f->document = arena_copy(f->call->arena, i->document);
   return true;
 }
@@ -105,6 +107,32 @@ bool explain_read(struct api_call *call, struct book *book, struct error *err) {
   }
   return find_invoice(call, book, &f, err) &&
          invoice_explain(f.document, (uint32_t)(line.e9 / QUANTITY_E9), &call->out, err);
+}
+
+/* ---- what is told by webhooks: the invoice as lists show it, its document is fetched ---- */
+
+struct telling {
+  struct db *db;
+  slice type;
+};
+
+static bool tell_one(void *context, const struct stored_invoice *i, struct error *err) {
+  const struct telling *t = context;
+  struct buf data;
+  struct json_out w;
+  buf_init(&data, NOTIFY_PAYLOAD_BYTES_MAX);
+  json_out_init(&w, &data, false);
+  put_stored(&w, i);
+  bool ok = !data.failed ? notify_enqueue(t->db, t->type, i->customer, buf_slice(&data), clock_now(), err)
+                         : error_set(err, ERR_LIMIT, "invoice " SLICE_FMT " is too long to tell", SLICE_ARG(i->id));
+  buf_free(&data);
+  return ok;
+}
+
+static bool tell_webhooks(struct book *book, const char *type, slice invoice, struct error *err) {
+  struct telling t = {book_db(book), slice_of(type)};
+  struct invoice_query query = {.id = invoice, .limit = 1};
+  return invoice_list(t.db, &query, tell_one, &t, err);
 }
 
 /* ---- preview and finalize: the same draft ---- */
@@ -190,7 +218,8 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
   bool existed;
   slice id;
   if (!invoice_finalize(d->set.arena, book_db(book), book_ledger(book), &invoice, d->set.as_of, d->set.journal_position,
-                        &existed, &id, err)) {
+                        &existed, &id, err) ||
+      (!existed && !tell_webhooks(book, "invoice.finalized", id, err))) {
     return false;
   }
   struct found f = {.call = call};
@@ -234,14 +263,18 @@ static bool answer_stored(struct api_call *call, struct book *book, slice id, st
 
 bool pay_apply(struct api_call *call, struct book *book, struct error *err) {
   const struct payment *p = call->state;
-  struct found f;
-  return find_invoice(call, book, &f, err) &&
-         invoice_pay(book_db(book), book_ledger(book), f.id, p->id, p->amount, clock_now(), err) &&
-         answer_stored(call, book, f.id, err);
+  struct found before, after;
+  return find_invoice(call, book, &before, err) &&
+         invoice_pay(book_db(book), book_ledger(book), before.id, p->id, p->amount, clock_now(), err) &&
+         find_invoice(call, book, &after, err) &&
+         (slice_eq(before.status, after.status) || !slice_is(after.status, "paid") ||
+          tell_webhooks(book, "invoice.paid", before.id, err)) &&
+         answer_stored(call, book, before.id, err);
 }
 
 bool void_apply(struct api_call *call, struct book *book, struct error *err) {
   struct found f;
   return find_invoice(call, book, &f, err) && invoice_void(book_db(book), book_ledger(book), f.id, clock_now(), err) &&
+         (slice_is(f.status, "void") || tell_webhooks(book, "invoice.voided", f.id, err)) &&
          answer_stored(call, book, f.id, err);
 }

@@ -33,10 +33,15 @@ struct api_endpoint {
 extern const struct api_endpoint api_endpoints[];
 extern const size_t api_endpoint_count;
 
+struct webhooks;
+struct notify_vault;
+
 struct api {
   struct book *book;
   struct core *core;
+  struct pull *pull; /* NULL: nothing is scraped */
   struct http_server *http;
+  struct webhooks *webhooks;
   struct http_route *routes;
   bool open_overview;
   instant started;
@@ -77,6 +82,16 @@ MUST_USE bool call_period(struct api_call *call, struct period *out, struct erro
 MUST_USE bool answer_find(struct api_call *call, struct book *book, bool *found, struct error *err);
 MUST_USE bool answer_keep(struct api_call *call, struct book *book, struct error *err);
 
+/* A pull_writer's `write` over the core; the context is the api. */
+MUST_USE bool scrape_write(void *context, const struct pull_step *step, bool *stood, struct error *err);
+/* The sending of webhooks: a thread of its own over the core. It is stopped before the core and freed after it. */
+MUST_USE bool webhooks_start(struct api *api, struct error *err);
+void webhooks_stop(struct api *api);
+void webhooks_free(struct api *api);
+/* To be called after a commit, on the core thread: wakes the sender when messages were made. */
+void webhooks_committed(struct api *api);
+const struct notify_vault *webhooks_vault(const struct api *api);
+
 /* The stages, one file a resource. */
 typedef bool api_stage(struct api_call *call, struct error *err);
 typedef bool api_work(struct api_call *call, struct book *book, struct error *err);
@@ -84,4 +99,7 @@ api_stage events_prepare, page_prepare, openapi_prepare, health_prepare, pay_pre
 api_work events_apply, customers_read, customer_read, plans_read, plan_read, usage_read, invoices_read, invoice_read,
     pdf_read, explain_read, preview_read, finalize_read, finalize_apply, pay_apply, void_apply, accounts_apply,
     entries_apply, keys_read, key_apply, key_revoke_apply, summary_read, metrics_read, page_read;
+api_stage webhook_prepare, webhook_rotate_prepare, replay_prepare;
+api_work webhooks_read, webhook_read, webhook_apply, webhook_rotate_apply, webhook_enable_apply, webhook_delete_apply,
+    deliveries_read, replay_apply, webhook_test_apply;
 #endif

@@ -43,6 +43,9 @@ bool metrics_read(struct api_call *call, struct book *book, struct error *err) {
          atomic_load(&api->requests_failed));
   metric(&call->out, "uptime_seconds", "gauge", "Seconds since start.",
          (uint64_t)((clock_now().ns - api->started.ns) / NS_PER_S));
+  if (api->pull) {
+    pull_metrics(api->pull, &call->out);
+  }
   return true;
 }
 

@@ -2,6 +2,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "notify/notify.h"
+#include "pull/pull.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,18 +61,21 @@ static bool lock_take(struct book *book, struct error *err) {
 }
 
 static bool migrate(struct book *book, struct error *err) {
+  const struct {
+    const struct db_migration *steps;
+    size_t count;
+  } rooms[] = {{journal_migrations, journal_migration_count},
+               {rollup_migrations, rollup_migration_count},
+               {pull_migrations, pull_migration_count},
+               {ledger_migrations, ledger_migration_count},
+               {bill_migrations, bill_migration_count},
+               {notify_migrations, notify_migration_count},
+               {book_migrations, sizeof book_migrations / sizeof *book_migrations}};
   VEC(struct db_migration) all = {0};
-  for (size_t i = 0; i < journal_migration_count; i++) {
-    vec_push(&all, journal_migrations[i]);
-  }
-  for (size_t i = 0; i < ledger_migration_count; i++) {
-    vec_push(&all, ledger_migrations[i]);
-  }
-  for (size_t i = 0; i < bill_migration_count; i++) {
-    vec_push(&all, bill_migrations[i]);
-  }
-  for (size_t i = 0; i < sizeof book_migrations / sizeof *book_migrations; i++) {
-    vec_push(&all, book_migrations[i]);
+  for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) {
+    for (size_t i = 0; i < rooms[r].count; i++) {
+      vec_push(&all, rooms[r].steps[i]);
+    }
   }
   bool ok = db_migrate(book->db, all.items, all.count, err);
   vec_free(&all);
@@ -124,6 +129,12 @@ static bool load_catalog(struct book *book, const char *path, struct error *err)
   return path == NULL || book->mode == BOOK_READ || remember_catalog(book, path, err);
 }
 
+static bool open_journal(struct book *book, struct error *err) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/identity", book->dir);
+  return journal_open(book->db, path, NULL, &book->journal, err);
+}
+
 static bool open_parts(struct book *book, const char *catalog_path, struct error *err) {
   char path[PATH_MAX];
   snprintf(path, sizeof path, "%s/book.db", book->dir);
@@ -134,7 +145,7 @@ static bool open_parts(struct book *book, const char *catalog_path, struct error
     return db_open(path, DB_READ_ONLY, &book->db, err) && load_catalog(book, catalog_path, err);
   }
   return file_make_dirs(book->dir, err) && lock_take(book, err) && db_open(path, DB_READ_WRITE, &book->db, err) &&
-         migrate(book, err) && load_catalog(book, catalog_path, err) && journal_open(book->db, &book->journal, err) &&
+         migrate(book, err) && load_catalog(book, catalog_path, err) && open_journal(book, err) &&
          ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
 }
 
@@ -226,13 +237,40 @@ bool book_begin(struct book *book, struct error *err) {
 }
 
 bool book_commit(struct book *book, struct error *err) {
-  if (!db_commit(book->db, err)) {
+  if (!journal_flush(book->journal, err) || !db_commit(book->db, err)) {
     book_undo(book);
     return false;
   }
   journal_done(book->journal);
   ledger_done(book->ledger);
   return true;
+}
+
+static bool write_rollup(struct book *book, const struct rollup *rollup, struct error *err) {
+  if (!book_begin(book, err)) {
+    return false;
+  }
+  if (!rollup_write(book->db, rollup, err)) {
+    book_undo(book);
+    return false;
+  }
+  return book_commit(book, err);
+}
+
+bool book_aggregate(struct book *book, struct error *err) {
+  for (struct rollup *rollup;;) {
+    if (!rollup_prepare(book->db, book->catalog, 1, &rollup, err)) {
+      return false;
+    }
+    if (rollup == NULL) {
+      return true;
+    }
+    bool ok = write_rollup(book, rollup, err);
+    rollup_free(rollup);
+    if (!ok) {
+      return false;
+    }
+  }
 }
 
 void book_undo(struct book *book) {

@@ -26,6 +26,9 @@ MUST_USE bool book_begin(struct book *book, struct error *err);
 MUST_USE bool book_commit(struct book *book,
                           struct error *err); /* on false all of the batch is undone, memory included */
 void book_undo(struct book *book);
+/* Brings the kept aggregates up to the end of the journal, in transactions of its own: after an import, for instance.
+ * Questions are answered right without it, only slower. */
+MUST_USE bool book_aggregate(struct book *book, struct error *err);
 
 struct ingest_result {
   enum verdict verdict;
@@ -50,6 +53,8 @@ struct rating_set {
 /* As of now: a lease that still runs counts up to now, not to the end of the period.
  * Rates `customer` (empty: all) over a period named like "2026-10" (each customer in its own time zone). */
 MUST_USE bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err);
+/* All customers from the events themselves, past every aggregate that is kept: what book_rate must agree with. */
+MUST_USE bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err);
 void rating_set_free(struct rating_set *set);
 /* The same from files alone, without a book: for `bill` and `verify`. */
 struct rate_source {

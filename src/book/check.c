@@ -89,7 +89,8 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
 
 static bool check_group(struct check *check, const struct close_group *group, struct error *err) {
   struct rating_set set;
-  if (!rate_at(check->book, (slice){0}, group->period, group->position, group->as_of, &set, err)) {
+  const struct rate_request request = {.period = group->period, .position = group->position, .as_of = group->as_of};
+  if (!rate_at(check->book, &request, &set, err)) {
     return false;
   }
   struct derivation d = {check, &set, group};

@@ -9,6 +9,7 @@
 struct core {
   uint32_t magic;
   struct book *book;
+  struct keeper *keeper;
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t wake;
@@ -117,6 +118,7 @@ struct core *core_start(struct book *book) {
   must(pthread_mutex_init(&core->lock, NULL) == 0);
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
+  core->keeper = keeper_start(book, core);
   return core;
 }
 
@@ -137,6 +139,7 @@ bool core_submit(struct core *core, struct command *c, struct error *err) {
 
 void core_stop(struct core *core) {
   must(core->magic == CORE_MAGIC);
+  keeper_stop(core->keeper);
   pthread_mutex_lock(&core->lock);
   core->stopping = true;
   pthread_cond_signal(&core->wake);

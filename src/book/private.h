@@ -30,8 +30,17 @@ struct book {
 
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);
-/* As book_rate, over the journal up to block `position` (0: all of it), as of a given time. */
-MUST_USE bool rate_at(struct book *book, slice customer, slice period, uint64_t position, instant as_of,
-                      struct rating_set *out, struct error *err);
+/* As book_rate, over the journal up to event `position` (0: all of it), as of a given time. */
+struct rate_request {
+  slice customer, period;
+  uint64_t position;
+  instant as_of;
+  bool no_evidence; /* no invoice is to be made of it */
+  bool from_events; /* past the kept aggregates */
+};
+MUST_USE bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err);
+/* Keeps the aggregates near the end of the journal while the core runs. Stopped before the core. */
+struct keeper *keeper_start(struct book *book, struct core *core);
+void keeper_stop(struct keeper *keeper);
 const char *book_path(const struct book *book, struct arena *arena, const char *name);
 #endif

@@ -44,17 +44,20 @@ static bool open_window(struct rating_set *set, const struct catalog *catalog, c
   return true;
 }
 
-static bool open_windows(struct rating_set *set, const struct catalog *catalog, slice customer, slice period,
-                         instant as_of, struct windows *w, struct error *err) {
-  *set = (struct rating_set){.arena = arena_new(), .usage = usage_new(catalog), .as_of = as_of};
+static bool open_windows(struct rating_set *set, const struct catalog *catalog, const struct rate_request *request,
+                         struct windows *w, struct error *err) {
+  *set = (struct rating_set){.arena = arena_new(), .usage = usage_new(catalog), .as_of = request->as_of};
   *w = (struct windows){0};
-  usage_until(set->usage, as_of);
-  if (!pick_customers(catalog, customer, &w->customers, &w->count, err)) {
+  usage_until(set->usage, request->as_of);
+  if (request->no_evidence) {
+    usage_without_evidence(set->usage);
+  }
+  if (!pick_customers(catalog, request->customer, &w->customers, &w->count, err)) {
     return false;
   }
   w->periods = arena_array(set->arena, w->count, sizeof *w->periods);
   for (size_t i = 0; i < w->count; i++) {
-    if (!time_parse_period(period, w->customers[i].time_zone, &w->periods[i], err) ||
+    if (!time_parse_period(request->period, w->customers[i].time_zone, &w->periods[i], err) ||
         !open_window(set, catalog, &w->customers[i], w->periods[i], err)) {
       return false;
     }
@@ -94,29 +97,16 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
   return true;
 }
 
-static bool add_event(void *context, const struct event *e, struct error *err) {
-  return usage_add(context, e, err);
-}
-
-static bool take_position(const struct db_row *row, void *context, struct error *err) {
-  (void)err;
-  *(uint64_t *)context = (uint64_t)db_int(row, 0);
-  return true;
-}
-
-bool rate_at(struct book *book, slice customer, slice period, uint64_t position, instant as_of, struct rating_set *out,
-             struct error *err) {
+bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err) {
   struct windows w;
-  bool ok = open_windows(out, book->catalog, customer, period, as_of, &w, err);
-  out->journal_position = position;
-  if (ok && position == 0) {
-    ok = db_query(book->db, "SELECT coalesce(max(block), 0) FROM journal", DB_NO_VALUES, take_position,
-                  &out->journal_position, err);
+  bool ok = open_windows(out, book->catalog, request, &w, err);
+  out->journal_position = request->position;
+  if (ok && request->position == 0) {
+    ok = journal_last(book->db, &out->journal_position, err);
   }
-  /* An empty journal has no position to scan up to. */
-  if (ok && out->journal_position > 0) {
-    ok = journal_scan(book->db, out->journal_position, w.end, add_event, out->usage, err);
-  }
+  /* An empty journal has no position to read up to. */
+  ok = ok && (out->journal_position == 0 || (request->from_events ? usage_from_events : usage_load)(
+                                                out->usage, book->db, out->journal_position, err));
   ok = ok && rate_all(out, book->catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
@@ -125,15 +115,22 @@ bool rate_at(struct book *book, slice customer, slice period, uint64_t position,
 }
 
 bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
-  return rate_at(book, customer, period, 0, clock_now(), out, err);
+  const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
+  return rate_at(book, &request, out, err);
+}
+
+bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {
+  const struct rate_request request = {
+      .period = period, .as_of = clock_now(), .no_evidence = true, .from_events = true};
+  return rate_at(book, &request, out, err);
 }
 
 bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out, struct error *err) {
   *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog), .as_of = clock_now()};
   usage_until(out->usage, out->as_of);
+  usage_without_evidence(out->usage);
   usage_window(out->usage, customer, period, NULL, 0);
-  bool ok = journal_scan(book->db, 0, period.to, add_event, out->usage, err) &&
-            usage_finish(out->usage, &out->rows, &out->row_count, err);
+  bool ok = usage_load(out->usage, book->db, 0, err) && usage_finish(out->usage, &out->rows, &out->row_count, err);
   if (!ok) {
     rating_set_free(out);
   }
@@ -207,7 +204,8 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
   static const uint8_t fixed_key[16] = {0}; /* nobody else's ids are in this table: there is no one to protect */
   struct windows w;
   *stats = (struct rate_source_stats){0};
-  bool ok = open_windows(out, catalog, customer, period, source->as_of, &w, err);
+  const struct rate_request request = {.customer = customer, .period = period, .as_of = source->as_of};
+  bool ok = open_windows(out, catalog, &request, &w, err);
   struct file_intake intake = {catalog, identity_new(fixed_key), out->usage, NULL, bad, context, stats};
   for (size_t i = 0; ok && i < source->file_count; i++) {
     intake.file = source->files[i];

@@ -67,7 +67,13 @@ static void block_signals(sigset_t *set) {
   signal(SIGPIPE, SIG_IGN);
 }
 
-static bool serve(const struct cli_args *args, struct book *book, struct error *err) {
+static void warn(void *context, const char *what) {
+  (void)context;
+  log_line(LOG_WARN, "scrape", "%s", what);
+}
+
+static bool serve(const struct cli_args *args, struct book *book, const struct pull_targets *scrape,
+                  struct error *err) {
   sigset_t signals;
   struct api *api;
   char secret[96];
@@ -75,8 +81,12 @@ static bool serve(const struct cli_args *args, struct book *book, struct error *
   const char *listen = cli_value(args, "--listen");
   struct api_options options = {.listen = listen ? listen : "127.0.0.1:8080",
                                 .edge_threads = EDGE_THREADS,
-                                .open_overview = cli_flag(args, "--open-overview")};
+                                .open_overview = cli_flag(args, "--open-overview"),
+                                .scrape = scrape};
   block_signals(&signals);
+  if (scrape) {
+    pull_targets_check(scrape, book_catalog(book), warn, NULL);
+  }
   if (!make_first_key(book, secret, err) || !api_start(book, &options, &api, err)) {
     return false;
   }
@@ -90,9 +100,13 @@ static bool serve(const struct cli_args *args, struct book *book, struct error *
 static int run(const struct cli_args *args) {
   struct error err = {0};
   struct book *book = NULL;
-  bool ok = book_open(cli_value(args, "--data"), cli_value(args, "--catalog"), BOOK_WRITE, &book, &err) &&
-            serve(args, book, &err);
+  struct pull_targets *scrape = NULL;
+  const char *scrape_path = cli_value(args, "--scrape");
+  bool ok = (scrape_path == NULL || pull_targets_load(scrape_path, &scrape, &err)) &&
+            book_open(cli_value(args, "--data"), cli_value(args, "--catalog"), BOOK_WRITE, &book, &err) &&
+            serve(args, book, scrape, &err);
   book_close(book);
+  pull_targets_free(scrape);
   return ok ? CLI_EXIT_DONE : cli_fail(args, &err);
 }
 
@@ -103,6 +117,7 @@ const struct cli_command cli_serve = {
     .options = {CLI_OPTION_DATA,
                 {"--catalog", "DIR", "the catalog; remembered by the book", false},
                 {"--listen", "ADDR:PORT", "default 127.0.0.1:8080; port 0 takes a free one", false},
+                {"--scrape", "FILE", "take usage from Prometheus exporters; targets in YAML, see docs/pull.md", false},
                 {"--open-overview", NULL, "show the overview page's numbers without a key (for sample books)", false}},
     .run = run,
 };

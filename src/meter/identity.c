@@ -1,5 +1,4 @@
-/* (source, id) decided for ever: an open table of keyed 128-bit hashes, each with the hash of the content it came with.
- */
+/* Identity among the events of some files: an open table of keyed 128-bit hashes, each with the hash of its content. */
 #include "meter/private.h"
 #include <sodium.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@ struct identity {
   struct entry *table;
   size_t capacity;
   uint64_t count;
-  VEC(struct entry) recent; /* taken since the last done or undo */
 };
 
 struct identity *identity_new(const uint8_t key[16]) {
@@ -28,7 +26,6 @@ void identity_free(struct identity *i) {
   if (i == NULL) {
     return;
   }
-  vec_free(&i->recent);
   free(i->table);
   free(i);
 }
@@ -78,37 +75,10 @@ enum verdict identity_decide(struct identity *i, slice source, slice id, uint64_
   }
   *slot = e;
   i->count++;
-  vec_push(&i->recent, e);
   if (i->count * 4 > i->capacity * 3) {
     widen(i);
   }
   return EVENT_ACCEPTED;
-}
-
-/* Closes the gap, so that no later entry of the same run is cut off from its place. */
-static void take_out(struct identity *i, const struct entry *e) {
-  size_t mask = i->capacity - 1, hole = (size_t)(slot_of(i->table, i->capacity, e) - i->table);
-  must(i->table[hole].b != 0);
-  for (size_t at = (hole + 1) & mask; i->table[at].b != 0; at = (at + 1) & mask) {
-    size_t home = i->table[at].a & mask;
-    if (((at - home) & mask) < ((at - hole) & mask)) {
-      continue;
-    }
-    i->table[hole] = i->table[at];
-    hole = at;
-  }
-  i->table[hole] = (struct entry){0};
-  i->count--;
-}
-
-void identity_done(struct identity *i) {
-  i->recent.count = 0;
-}
-
-void identity_undo(struct identity *i) {
-  while (i->recent.count > 0) {
-    take_out(i, &i->recent.items[--i->recent.count]);
-  }
 }
 
 uint64_t identity_count(const struct identity *i) {

@@ -1,58 +1,158 @@
-/* The journal: one row a group commit, identities decided before it is written, checksums verified whenever it is read.
- */
+/* The journal: what was accepted in a transaction becomes blocks; small blocks are merged; identities are decided by
+ * the registry, which asks here what a stored event says. */
 #include "meter/block.h"
 #include "meter/private.h"
+#include "meter/registry.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define JOURNAL_MAGIC 0x4d484a4fu
+#define CACHED_BLOCKS 8
+#define SMALL_BLOCK_EVENTS (JOURNAL_BLOCK_EVENTS / 4)
+#define SMALL_BLOCKS_MAX 512
+#define ZSTD_LEVEL_NEW 1
+#define ZSTD_LEVEL_MERGED 3
 
 const struct db_migration journal_migrations[] = {
-    {"journal-1", "CREATE TABLE journal(block INTEGER PRIMARY KEY, events INTEGER NOT NULL, time_min INTEGER NOT NULL,"
-                  " time_max INTEGER NOT NULL, bytes BLOB NOT NULL);"
+    {"journal-2", "CREATE TABLE journal(first INTEGER PRIMARY KEY, events INTEGER NOT NULL, time_min INTEGER NOT NULL,"
+                  " time_max INTEGER NOT NULL, received INTEGER NOT NULL, bytes BLOB NOT NULL);"
                   "CREATE TABLE identity_key(only INTEGER PRIMARY KEY CHECK(only = 1), bytes BLOB NOT NULL);"},
+    {"correction-1",
+     "CREATE TABLE correction(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+     " target INTEGER NOT NULL, customer TEXT NOT NULL, meter TEXT NOT NULL, time_from INTEGER NOT NULL,"
+     " time_to INTEGER NOT NULL, last INTEGER NOT NULL);"},
 };
 const size_t journal_migration_count = sizeof journal_migrations / sizeof *journal_migrations;
 
+/* A stored block, opened to answer what an event says. */
+struct cached {
+  uint64_t first, used;
+  uint32_t count;
+  struct arena *arena;
+  struct block block;
+  slice *ids;
+};
 struct journal {
   uint32_t magic;
   struct db *db;
-  struct identity *identity;
-  uint64_t position, durable_position;
+  char *dir;
+  uint8_t key[16];
+  struct journal_options options;
+  struct registry *registry;
+  struct block_encoder *encoder;
+  VEC(struct event) pending; /* accepted, not yet written */
+  uint64_t written;          /* number of the last event in a block of the open transaction */
+  uint64_t durable;
+  instant received;                                                                /* of the last block */
+  uint64_t small_events, small_blocks, durable_small_events, durable_small_blocks; /* at the end of the journal */
+  struct cached cache[CACHED_BLOCKS];
+  uint64_t uses;
+  struct arena *scratch;
 };
 
-/* ---- reading ---- */
+/* ---- what a stored event says ---- */
 
-struct scan {
-  struct arena *arena;
-  event_each each;
-  void *context;
-};
-
-static bool scan_block(const struct db_row *row, void *context, struct error *err) {
-  struct scan *s = context;
-  struct event *events;
-  size_t count;
-  arena_reset(s->arena);
-  if (!block_decode(s->arena, db_bytes(row, 1), &events, &count, err)) {
-    return error_at(err, "journal block %lld", (long long)db_int(row, 0));
+static void cache_drop(struct journal *j) {
+  for (size_t i = 0; i < CACHED_BLOCKS; i++) {
+    arena_free(j->cache[i].arena);
+    j->cache[i] = (struct cached){0};
   }
-  for (size_t i = 0; i < count; i++) {
-    if (!s->each(s->context, &events[i], err)) {
+}
+
+static struct cached *cache_place(struct journal *j) {
+  struct cached *least = &j->cache[0];
+  for (size_t i = 1; i < CACHED_BLOCKS; i++) {
+    if (j->cache[i].used < least->used) {
+      least = &j->cache[i];
+    }
+  }
+  arena_free(least->arena);
+  *least = (struct cached){.arena = arena_new()};
+  return least;
+}
+
+static bool take_block(const struct db_row *row, void *context, struct error *err) {
+  struct cached *c = context;
+  c->first = (uint64_t)db_int(row, 0);
+  slice bytes = arena_copy(c->arena, db_bytes(row, 1));
+  if (!block_open(c->arena, bytes, &c->block, err)) {
+    return error_at(err, "journal block %llu", (unsigned long long)c->first);
+  }
+  c->count = c->block.count;
+  c->ids = arena_array(c->arena, c->count, sizeof *c->ids);
+  return block_ids(c->arena, &c->block, c->ids, err) ||
+         error_at(err, "journal block %llu", (unsigned long long)c->first);
+}
+
+static bool cache_find(struct journal *j, uint64_t number, struct cached **out, struct error *err) {
+  for (size_t i = 0; i < CACHED_BLOCKS; i++) {
+    struct cached *c = &j->cache[i];
+    if (number >= c->first && number - c->first < c->count) {
+      c->used = ++j->uses;
+      *out = c;
+      return true;
+    }
+  }
+  struct cached *c = cache_place(j);
+  if (!db_query(j->db, "SELECT first, bytes FROM journal WHERE first <= $1 ORDER BY first DESC LIMIT 1",
+                DB_VALUES(DB_I((int64_t)number)), take_block, c, err)) {
+    c->count = 0;
+    return false;
+  }
+  c->used = ++j->uses;
+  *out = c;
+  return (c->count > 0 && number - c->first < c->count) ||
+         error_set(err, ERR_CORRUPT, "event %llu is not in the journal", (unsigned long long)number);
+}
+
+static bool same_content(const struct event *a, const struct event *b) {
+  if (!slice_eq(a->type, b->type) || !slice_eq(a->subject, b->subject) || a->time.ns != b->time.ns ||
+      a->field_count != b->field_count) {
+    return false;
+  }
+  for (size_t i = 0; i < a->field_count; i++) {
+    if (!slice_eq(a->fields[i].name, b->fields[i].name) || !slice_eq(a->fields[i].value, b->fields[i].value) ||
+        a->fields[i].number != b->fields[i].number) {
       return false;
     }
   }
   return true;
 }
 
-bool journal_scan(struct db *db, uint64_t position, instant before, event_each each, void *context, struct error *err) {
-  struct scan s = {arena_new(), each, context};
-  int64_t last = position ? (int64_t)position : INT64_MAX;
-  bool ok = db_query(db, "SELECT block, bytes FROM journal WHERE block <= $1 AND time_min < $2 ORDER BY block",
-                     DB_VALUES(DB_I(last), DB_I(before.ns)), scan_block, &s, err);
-  arena_free(s.arena);
-  return ok;
+static enum verdict judge(const struct event *stored, const struct event *e) {
+  if (!slice_eq(stored->id, e->id) || !slice_eq(stored->source, e->source)) {
+    return EVENT_ACCEPTED;
+  }
+  return same_content(stored, e) ? EVENT_DUPLICATE : EVENT_CONFLICT;
+}
+
+static bool compare(void *context, uint64_t number, const struct event *e, enum verdict *out, struct error *err) {
+  struct journal *j = context;
+  if (number > j->written) {
+    *out = judge(&j->pending.items[number - j->written - 1], e);
+    return true;
+  }
+  struct cached *c;
+  struct event stored;
+  if (!cache_find(j, number, &c, err)) {
+    return false;
+  }
+  uint32_t i = (uint32_t)(number - c->first);
+  if (!slice_eq(c->ids[i], e->id)) {
+    *out = EVENT_ACCEPTED;
+    return true;
+  }
+  arena_reset(j->scratch);
+  block_event(j->scratch, &c->block, i, &stored);
+  stored.id = c->ids[i];
+  *out = judge(&stored, e);
+  return true;
+}
+
+static void accept(void *context, const struct event *e) {
+  struct journal *j = context;
+  vec_push(&j->pending, *e);
 }
 
 /* ---- opening ---- */
@@ -75,38 +175,82 @@ static bool load_key(struct db *db, uint8_t key[16], struct error *err) {
          db_query(db, "SELECT bytes FROM identity_key", DB_NO_VALUES, take_key, key, err);
 }
 
-static bool remember(void *context, const struct event *e, struct error *err) {
-  struct journal *j = context;
-  if (identity_decide(j->identity, e->source, e->id, event_content_hash(e)) == EVENT_ACCEPTED) {
-    return true;
+static bool replay_block(void *context, struct arena **arena, const struct block_span *span, struct error *err) {
+  struct registry *registry = context;
+  slice *ids = arena_array(*arena, span->block->count, sizeof *ids);
+  if (!block_ids(*arena, span->block, ids, err)) {
+    return false;
   }
-  return error_set(err, ERR_CORRUPT, "the journal holds source \"" SLICE_FMT "\", id \"" SLICE_FMT "\" twice",
-                   SLICE_ARG(e->source), SLICE_ARG(e->id));
-}
-
-static bool take_position(const struct db_row *row, void *context, struct error *err) {
-  (void)err;
-  *(uint64_t *)context = (uint64_t)db_int(row, 0);
+  for (uint32_t i = span->from; i < span->to; i++) {
+    if (!registry_replay(registry, span->block->words[span->block->source[i]], ids[i], err)) {
+      return false;
+    }
+  }
   return true;
 }
 
-bool journal_open(struct db *db, struct journal **out, struct error *err) {
+static bool replay(void *context, uint64_t first, uint64_t last, struct registry *registry, struct error *err) {
+  struct journal *j = context;
+  struct journal_range range = {.after = first - 1, .until = last};
+  return journal_scan_blocks(j->db, &range, replay_block, registry, err);
+}
+
+static bool take_end(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct journal *j = context;
+  j->written = (uint64_t)(db_int(row, 0) + db_int(row, 1)) - 1;
+  j->received.ns = db_int(row, 2);
+  return true;
+}
+
+struct tail {
+  struct journal *j;
+  bool ended;
+};
+
+static bool take_small(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct tail *tail = context;
+  uint64_t events = (uint64_t)db_int(row, 0);
+  tail->ended |= events >= SMALL_BLOCK_EVENTS;
+  if (!tail->ended) {
+    tail->j->small_events += events;
+    tail->j->small_blocks++;
+  }
+  return true;
+}
+
+static bool open_registry(struct journal *j, struct error *err) {
+  const struct registry_hooks hooks = {compare, accept, replay, j};
+  return registry_open(j->dir, j->key, &j->options, &hooks, j->written, &j->registry, err);
+}
+
+static bool load(struct journal *j, struct error *err) {
+  struct tail tail = {j, false};
+  return load_key(j->db, j->key, err) &&
+         db_query(j->db, "SELECT first, events, received FROM journal ORDER BY first DESC LIMIT 1", DB_NO_VALUES,
+                  take_end, j, err) &&
+         db_query(j->db, "SELECT events FROM journal ORDER BY first DESC LIMIT 1024", DB_NO_VALUES, take_small, &tail,
+                  err) &&
+         open_registry(j, err);
+}
+
+bool journal_open(struct db *db, const char *dir, const struct journal_options *options, struct journal **out,
+                  struct error *err) {
   struct journal *j = mem_alloc(sizeof *j);
-  uint8_t key[16];
+  size_t size = strlen(dir) + 1;
   j->magic = JOURNAL_MAGIC;
   j->db = db;
-  bool ok = load_key(db, key, err);
-  if (ok) {
-    j->identity = identity_new(key);
-    ok = db_query(db, "SELECT coalesce(max(block), 0) FROM journal", DB_NO_VALUES, take_position, &j->position, err) &&
-         journal_scan(db, 0, INSTANT_MAX, remember, j, err);
-  }
-  if (!ok) {
+  j->dir = mem_alloc(size);
+  memcpy(j->dir, dir, size);
+  j->options = options ? *options : (struct journal_options){0};
+  j->encoder = block_encoder_new();
+  j->scratch = arena_new();
+  if (!load(j, err)) {
     journal_close(j);
     return false;
   }
-  identity_done(j->identity);
-  j->durable_position = j->position;
+  journal_done(j);
   *out = j;
   return true;
 }
@@ -116,126 +260,161 @@ void journal_close(struct journal *j) {
     return;
   }
   must(j->magic == JOURNAL_MAGIC);
-  identity_free(j->identity);
+  registry_close(j->registry);
+  block_encoder_free(j->encoder);
+  cache_drop(j);
+  arena_free(j->scratch);
+  vec_free(&j->pending);
+  free(j->dir);
+  j->magic = 0;
   free(j);
 }
 
 /* ---- writing ---- */
 
-static bool write_block(struct journal *j, const struct event *events, size_t count, struct error *err) {
+bool journal_append(struct journal *j, const struct event *events, size_t count, enum verdict *verdicts,
+                    struct error *err) {
+  must(j->magic == JOURNAL_MAGIC && db_in_transaction(j->db));
+  return registry_decide(j->registry, events, count, verdicts, err);
+}
+
+static bool put_block(struct journal *j, uint64_t first, const struct event *events, size_t count,
+                      const struct block_receipt *receipts, size_t receipt_count, int level, struct error *err) {
   int64_t earliest = INT64_MAX, latest = 0;
   struct buf block;
   for (size_t i = 0; i < count; i++) {
-    if (events[i].time.ns < earliest) {
-      earliest = events[i].time.ns;
-    }
-    if (events[i].time.ns > latest) {
-      latest = events[i].time.ns;
-    }
+    earliest = events[i].time.ns < earliest ? events[i].time.ns : earliest;
+    latest = events[i].time.ns > latest ? events[i].time.ns : latest;
   }
   buf_init(&block, BLOCK_UNPACKED_BYTES_MAX);
-  bool ok = block_encode(events, count, &block, err) &&
-            db_run(j->db, "INSERT INTO journal(block, events, time_min, time_max, bytes) VALUES($1, $2, $3, $4, $5)",
-                   DB_VALUES(DB_I((int64_t)j->position + 1), DB_I((int64_t)count), DB_I(earliest), DB_I(latest),
-                             DB_B(buf_slice(&block))),
+  bool ok = block_encode_with(j->encoder, events, count, receipts, receipt_count, level, &block, err) &&
+            db_run(j->db,
+                   "INSERT INTO journal(first, events, time_min, time_max, received, bytes)"
+                   " VALUES($1, $2, $3, $4, $5, $6)",
+                   DB_VALUES(DB_I((int64_t)first), DB_I((int64_t)count), DB_I(earliest), DB_I(latest),
+                             DB_I(receipts[receipt_count - 1].received.ns), DB_B(buf_slice(&block))),
                    NULL, err);
   buf_free(&block);
-  j->position += ok;
   return ok;
 }
 
-bool journal_append(struct journal *j, const struct event *events, size_t count, enum verdict *verdicts,
-                    struct error *err) {
-  must(j->magic == JOURNAL_MAGIC && count <= BLOCK_EVENTS_MAX && db_in_transaction(j->db));
-  struct event *accepted = mem_alloc(count * sizeof *accepted);
-  size_t accepted_count = 0;
-  for (size_t i = 0; i < count; i++) {
-    verdicts[i] = identity_decide(j->identity, events[i].source, events[i].id, event_content_hash(&events[i]));
-    if (verdicts[i] == EVENT_ACCEPTED) {
-      accepted[accepted_count++] = events[i];
-    }
+/* Arrival never runs backwards, whatever the clock does: positions and times of arrival have one order. */
+static instant arrival_now(struct journal *j) {
+  instant now = clock_now();
+  if (now.ns > j->received.ns) {
+    j->received = now;
   }
-  bool ok = accepted_count == 0 || write_block(j, accepted, accepted_count, err);
-  free(accepted);
-  return ok;
+  return j->received;
 }
 
-void journal_done(struct journal *j) {
-  identity_done(j->identity);
-  j->durable_position = j->position;
+static void count_small(struct journal *j, size_t events) {
+  if (events >= SMALL_BLOCK_EVENTS) {
+    j->small_events = j->small_blocks = 0;
+  } else {
+    j->small_events += events;
+    j->small_blocks++;
+  }
 }
 
-void journal_undo(struct journal *j) {
-  identity_undo(j->identity);
-  j->position = j->durable_position;
-}
+/* ---- merging small blocks ---- */
 
-uint64_t journal_count(const struct journal *j) {
-  return identity_count(j->identity);
-}
-uint64_t journal_position(const struct journal *j) {
-  return j->position;
-}
-
-/* ---- checking ---- */
-
-struct check {
+struct merging {
   struct arena *arena;
-  struct identity *identity;
-  void (*bad)(void *context, const char *what);
-  void *context;
-  uint64_t events;
-  int64_t next_block;
+  VEC(struct event) events;
+  VEC(struct block_receipt) receipts;
 };
 
-static void complain(struct check *c, int64_t block, const char *why) {
-  tell(c->bad, c->context, "journal block %lld: %s", (long long)block, why);
-}
-
-static void check_events(struct check *c, int64_t block, const struct db_row *row, const struct event *events,
-                         size_t count) {
-  if ((int64_t)count != db_int(row, 2)) {
-    complain(c, block, "it holds another number of events than its row says");
+static bool gather(const struct db_row *row, void *context, struct error *err) {
+  struct merging *m = context;
+  struct block b;
+  slice bytes = arena_copy(m->arena, db_bytes(row, 1));
+  if (!block_open(m->arena, bytes, &b, err)) {
+    return error_at(err, "journal block %lld", (long long)db_int(row, 0));
   }
-  for (size_t i = 0; i < count; i++) {
-    if (events[i].time.ns < db_int(row, 3) || events[i].time.ns > db_int(row, 4)) {
-      complain(c, block, "an event lies outside the times its row says");
+  slice *ids = arena_array(m->arena, b.count, sizeof *ids);
+  if (!block_ids(m->arena, &b, ids, err)) {
+    return error_at(err, "journal block %lld", (long long)db_int(row, 0));
+  }
+  for (uint32_t i = 0; i < b.count; i++) {
+    struct event e;
+    block_event(m->arena, &b, i, &e);
+    e.id = ids[i];
+    vec_push(&m->events, e);
+  }
+  for (uint32_t i = 0; i < b.receipt_count; i++) {
+    struct block_receipt *last = m->receipts.count ? &m->receipts.items[m->receipts.count - 1] : NULL;
+    if (last && last->received.ns == b.receipts[i].received.ns) {
+      last->events += b.receipts[i].events;
+    } else {
+      vec_push(&m->receipts, b.receipts[i]);
     }
-    if (identity_decide(c->identity, events[i].source, events[i].id, 0) != EVENT_ACCEPTED) {
-      complain(c, block, "an identity is in the journal twice");
-    }
-  }
-  c->events += count;
-}
-
-static bool check_block(const struct db_row *row, void *context, struct error *err) {
-  (void)err;
-  struct check *c = context;
-  int64_t block = db_int(row, 0);
-  struct event *events;
-  size_t count;
-  struct error why = {0};
-  arena_reset(c->arena);
-  if (block != c->next_block) {
-    complain(c, c->next_block, "is missing");
-  }
-  c->next_block = block + 1;
-  if (block_decode(c->arena, db_bytes(row, 1), &events, &count, &why)) {
-    check_events(c, block, row, events, count);
-  } else {
-    complain(c, block, why.message);
   }
   return true;
 }
 
-bool journal_check(struct db *db, void (*bad)(void *context, const char *what), void *context, uint64_t *events,
-                   struct error *err) {
-  static const uint8_t key[16] = {1};
-  struct check c = {arena_new(), identity_new(key), bad, context, 0, 1};
-  bool ok = db_query(db, "SELECT block, bytes, events, time_min, time_max FROM journal ORDER BY block", DB_NO_VALUES,
-                     check_block, &c, err);
-  *events = c.events;
-  identity_free(c.identity);
-  arena_free(c.arena);
+static bool replace_small(struct journal *j, const struct merging *m, uint64_t first, struct error *err) {
+  return db_run(j->db, "DELETE FROM journal WHERE first >= $1", DB_VALUES(DB_I((int64_t)first)), NULL, err) &&
+         put_block(j, first, m->events.items, m->events.count, m->receipts.items, m->receipts.count, ZSTD_LEVEL_MERGED,
+                   err);
+}
+
+static bool merge_small(struct journal *j, struct error *err) {
+  if (j->small_blocks < 2 || (j->small_events < JOURNAL_BLOCK_EVENTS && j->small_blocks < SMALL_BLOCKS_MAX)) {
+    return true;
+  }
+  struct merging m = {.arena = arena_new()};
+  uint64_t first = j->written - j->small_events + 1;
+  bool ok = db_query(j->db, "SELECT first, bytes FROM journal WHERE first >= $1 ORDER BY first",
+                     DB_VALUES(DB_I((int64_t)first)), gather, &m, err) &&
+            replace_small(j, &m, first, err);
+  if (ok) {
+    j->small_events = j->small_blocks = 0;
+    count_small(j, m.events.count);
+  }
+  vec_free(&m.events);
+  vec_free(&m.receipts);
+  arena_free(m.arena);
   return ok;
+}
+
+bool journal_flush(struct journal *j, struct error *err) {
+  must(j->magic == JOURNAL_MAGIC && db_in_transaction(j->db));
+  const instant received = j->pending.count > 0 ? arrival_now(j) : j->received;
+  for (size_t start = 0; start < j->pending.count;) {
+    size_t left = j->pending.count - start, some = left < JOURNAL_BLOCK_EVENTS ? left : JOURNAL_BLOCK_EVENTS;
+    struct block_receipt receipt = {(uint32_t)some, received};
+    if (!put_block(j, j->written + start + 1, j->pending.items + start, some, &receipt, 1, ZSTD_LEVEL_NEW, err)) {
+      return false;
+    }
+    count_small(j, some);
+    start += some;
+  }
+  j->written += j->pending.count;
+  j->pending.count = 0;
+  return merge_small(j, err);
+}
+
+void journal_done(struct journal *j) {
+  must(j->pending.count == 0);
+  j->durable = j->written;
+  j->durable_small_events = j->small_events;
+  j->durable_small_blocks = j->small_blocks;
+  registry_done(j->registry);
+}
+
+void journal_undo(struct journal *j) {
+  j->pending.count = 0;
+  j->written = j->durable;
+  j->small_events = j->durable_small_events;
+  j->small_blocks = j->durable_small_blocks;
+  cache_drop(j);
+  registry_undo(j->registry);
+}
+
+uint64_t journal_count(const struct journal *j) {
+  return j->written + j->pending.count;
+}
+
+void journal_memory(const struct journal *j, struct journal_memory *out) {
+  registry_memory(j->registry, out);
 }

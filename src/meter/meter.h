@@ -57,36 +57,64 @@ struct event_reader_hooks {
 MUST_USE bool events_read_file(const char *path, const struct csv_map *map, instant now,
                                const struct event_reader_hooks *hooks, struct error *err);
 
-/* ---- identity: (source, id), for ever ---- */
+/* ---- identity among the events of some files, in memory; a journal keeps its own (below) ---- */
 struct identity;
-struct identity *identity_new(const uint8_t key[16]); /* SipHash key of this book: ids can not be crafted to collide */
+struct identity *identity_new(const uint8_t key[16]); /* SipHash key: ids can not be crafted to collide */
 void identity_free(struct identity *identity);
 /* ACCEPTED and remembered, DUPLICATE or CONFLICT. */
 enum verdict identity_decide(struct identity *identity, slice source, slice id, uint64_t content_hash);
-void identity_done(struct identity *identity); /* what was decided since the last call stands */
-void identity_undo(struct identity *identity); /* ... is forgotten: its commit failed */
 uint64_t identity_count(const struct identity *identity);
 
-/* ---- journal: one row a group commit, a compressed columnar block with checksum (docs/journal.md) ---- */
+/* ---- journal: compressed columnar blocks with checksums, a row each; events are numbered from 1 as they were
+ * accepted. (source, id) is decided for ever: docs/journal.md ---- */
 struct journal;
+struct registry;
+#define JOURNAL_BLOCK_EVENTS 8192 /* a block holds up to this many; small ones are merged towards it */
 extern const struct db_migration journal_migrations[];
 extern const size_t journal_migration_count;
-/* Opens over a migrated store and loads the identities. */
-MUST_USE bool journal_open(struct db *db, struct journal **out, struct error *err);
+/* For tests: fewer bits force collisions, a smaller window seals sooner. 0 is the default. */
+struct journal_options {
+  unsigned fingerprint_bits;
+  uint32_t window_events;
+};
+/* Opens over a migrated store. Sealed identities are cached in files of `dir`, which is made when missing; what is not
+ * there or damaged is built again from the journal. `options` may be NULL. */
+MUST_USE bool journal_open(struct db *db, const char *dir, const struct journal_options *options, struct journal **out,
+                           struct error *err);
 void journal_close(struct journal *journal);
-/* Decides every event (verdicts[i]), then writes the accepted ones as one block, inside the caller's transaction. When
- * that transaction fails call journal_undo: identities taken since the last journal_done are given back. */
+/* Decides every event (verdicts[i]) inside the caller's transaction. Accepted ones are written by journal_flush and
+ * must live until then. */
 MUST_USE bool journal_append(struct journal *journal, const struct event *events, size_t count, enum verdict *verdicts,
                              struct error *err);
+/* Writes what was accepted, as one block or several, before the transaction is committed; then comes journal_done, or
+ * journal_undo when it failed: what was accepted since the last journal_done is forgotten. */
+MUST_USE bool journal_flush(struct journal *journal, struct error *err);
 void journal_done(struct journal *journal);
 void journal_undo(struct journal *journal);
-uint64_t journal_count(const struct journal *journal);    /* events kept */
-uint64_t journal_position(const struct journal *journal); /* number of the last block */
-/* All events of blocks 1..`position` (0: all) whose block touches times before `before`, block by block. Checksums are
- * verified. */
-typedef bool (*event_each)(void *context, const struct event *e, struct error *err);
-MUST_USE bool journal_scan(struct db *db, uint64_t position, instant before, event_each each, void *context,
+uint64_t journal_count(const struct journal *journal); /* events accepted; the number of the last one */
+struct journal_memory {
+  uint64_t recent_events, recent_bytes, older_events, older_bytes;
+};
+void journal_memory(const struct journal *journal, struct journal_memory *out);
+
+/* What to read: all of it when zero. */
+struct journal_range {
+  uint64_t after, until; /* numbers: after < n <= until (0: the last) */
+  instant from, before; /* only blocks that touch this stretch of event time; before 0: no end. Others may come along */
+};
+/* Calls `each` event of the range by number, block by block. Checksums are verified. Number and time of arrival come
+ * along. */
+struct arrival {
+  uint64_t number;
+  instant received;
+};
+typedef bool (*event_each)(void *context, const struct event *e, const struct arrival *arrival, struct error *err);
+MUST_USE bool journal_scan(struct db *db, const struct journal_range *range, event_each each, void *context,
                            struct error *err);
+MUST_USE bool journal_last(struct db *db, uint64_t *position,
+                           struct error *err); /* number of the last event; 0: none */
+/* The number of the last event that had arrived by then. */
+MUST_USE bool journal_position_at(struct db *db, instant received, uint64_t *position, struct error *err);
 /* Every block: checksum, decode, count, identities unique. Bad blocks are named through `bad`; the others are still
  * read. */
 MUST_USE bool journal_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
@@ -116,6 +144,25 @@ void usage_window(struct usage *usage, slice customer, struct period period, con
 void usage_until(struct usage *usage, instant until);
 /* Copies what it needs. Order of events does not matter: the result depends on the set alone. */
 MUST_USE bool usage_add(struct usage *usage, const struct event *e, struct error *err);
+/* Before any window: the digests of events are not taken, which is most of the work of a scan. */
+void usage_without_evidence(struct usage *usage);
+/* Adds what the journal holds up to event `position` (0: the last), corrections up to there applied. Whole hours come
+ * from the aggregates that rollup_update keeps, where no evidence is wanted; the result is the same. */
+MUST_USE bool usage_load(struct usage *usage, struct db *db, uint64_t position, struct error *err);
+/* The same from the events alone. */
+MUST_USE bool usage_from_events(struct usage *usage, struct db *db, uint64_t position, struct error *err);
+/* The kept aggregates follow the journal in two steps: prepared on any connection while the writer goes on, then
+ * written inside the writer's transaction. One at a time; made anew when the catalog's meters have changed. */
+extern const struct db_migration rollup_migrations[];
+extern const size_t rollup_migration_count;
+/* Where they stand: the number of an event; 0 when there are none or the meters have changed since. */
+MUST_USE bool rollup_position(struct db *db, const struct catalog *catalog, uint64_t *out, struct error *err);
+struct rollup;
+/* `*out` is NULL when they lag less than `lag_min` events behind; otherwise some millions of events further. */
+MUST_USE bool rollup_prepare(struct db *db, const struct catalog *catalog, uint64_t lag_min, struct rollup **out,
+                             struct error *err);
+MUST_USE bool rollup_write(struct db *db, const struct rollup *rollup, struct error *err);
+void rollup_free(struct rollup *rollup);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of
  * the period. */
 MUST_USE bool usage_finish(struct usage *usage, const struct usage_row **rows, size_t *count, struct error *err);

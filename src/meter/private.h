@@ -71,14 +71,37 @@ struct csv_map {
   size_t event_count;
 };
 
+/* ---- corrections ---- */
+struct correction {
+  uint64_t number; /* of the correcting event */
+  uint64_t target; /* the event taken out; 0: a backfill, which takes out a meter's usage of a stretch of time */
+  slice customer;
+  const struct meter *meter;
+  instant from, to;
+  uint64_t last; /* a backfill's own events are number + 1 .. last: they count for its meter alone */
+};
+struct corrections {
+  VEC(struct correction) items; /* backfills first, then by target */
+  size_t backfills;
+};
+/* Those whose events have numbers after..until (0: the last). */
+MUST_USE bool corrections_load(struct arena *arena, struct db *db, const struct catalog *catalog, uint64_t after,
+                               uint64_t until, struct corrections *out, struct error *err);
+void corrections_free(struct corrections *c);
+/* Does event `number` not count for this meter? */
+bool corrections_hide(const struct corrections *c, uint64_t number, slice customer, const struct meter *meter,
+                      instant time);
+
 /* ---- usage ---- */
 struct usage_bin {
   instant from, to;
   quantity value;
   uint32_t events;
-  instant latest_time;
-  uint64_t latest_tie;
 };
+struct usage_latest {
+  instant time;
+  uint64_t tie;
+}; /* of the value that stands in the bin beside it */
 /* All rows of one customer, meter and dimension set, by time. */
 struct usage_set {
   const struct meter *meter;
@@ -86,6 +109,7 @@ struct usage_set {
   const slice *dimensions;
   struct window *window;
   VEC(struct usage_bin) bins;
+  VEC(struct usage_latest) latest; /* AGG_LATEST only, a bin each */
   size_t last;
 };
 struct window {
@@ -96,6 +120,7 @@ struct window {
   uint64_t evidence_events;
   uint64_t evidence[4];
   bool wants_evidence;
+  VEC(instant) by_event; /* hours, sorted, that are read from events where others come from kept aggregates */
 };
 struct level_change {
   const struct meter *meter;
@@ -103,12 +128,13 @@ struct level_change {
   const slice *dimensions;
   instant time;
   quantity level;
-  uint64_t tie;
+  uint64_t tie, number;
   struct digest digest;
   struct window *window;
 };
 struct first_sight {
   struct usage_set *set;
+  slice value;
   instant time;
 };
 struct usage {
@@ -124,8 +150,31 @@ struct usage {
   size_t row_count;
   struct buf key;
   instant until;
-  bool finished;
+  bool finished, no_evidence;
+  bool whole_hours;   /* for keeping: nothing is cut, first sights are told hour by hour */
+  bool only_by_event; /* only what windows ask of events, and only_between */
+  struct period only_between;
+  struct corrections corrections;
 };
+struct window *usage_window_of(const struct usage *usage, slice customer); /* NULL when there is none */
+bool window_holds(const struct window *w, instant t);
+MUST_USE bool usage_add_to(struct usage *usage, const struct meter *meter, struct window *w, const struct event *e,
+                           uint64_t number, struct error *err);
+void usage_add_sight(struct usage *usage, struct usage_set *set, slice value, instant t);
+/* Finds the set and the series of a change of level, and keeps it. `change->series` is what the event says. */
+void usage_add_change(struct usage *usage, const struct level_change *change, slice customer, const slice *dimensions);
+void usage_add_evidence(struct window *w, const struct event *e);
+bool usage_hides(const struct usage *usage, uint64_t number, slice customer, const struct meter *meter, instant time);
+void usage_whole_hours(struct usage *usage); /* makes it a builder for keeping, of all customers and all time */
+void usage_only(struct usage *usage, slice customer, struct period period); /* ... of one, and of whole hours */
+bool window_asks_events(const struct window *w, instant t);
+bool window_takes_hour(const struct window *w, instant hour);
+/* The columns of a range, by the corrections set before. */
+MUST_USE bool usage_scan_blocks(struct usage *usage, struct db *db, const struct journal_range *range,
+                                struct error *err);
+/* The same with the corrections up to `corrected`. */
+MUST_USE bool usage_scan_as_of(struct usage *usage, struct db *db, const struct journal_range *range,
+                               uint64_t corrected, struct error *err);
 struct usage_set *usage_set_of(struct usage *usage, const struct meter *meter, slice customer, const slice *dimensions,
                                struct window *window);
 /* The bin that holds `t`: its hour, cut at the window's edges and cuts. */

@@ -17,8 +17,18 @@ struct usage *usage_new(const struct catalog *catalog) {
 void usage_free(struct usage *u) {
   for (size_t i = 0; i < u->all_sets.count; i++) {
     vec_free(&u->all_sets.items[i]->bins);
+    vec_free(&u->all_sets.items[i]->latest);
   }
   vec_free(&u->all_sets);
+  for (size_t i = 0; i < u->windows.capacity; i++) {
+    if (u->windows.slots[i].hash != 0) {
+      vec_free(&((struct window *)u->windows.slots[i].value)->by_event);
+    }
+  }
+  if (u->default_window) {
+    vec_free(&u->default_window->by_event);
+  }
+  corrections_free(&u->corrections);
   vec_free(&u->changes);
   vec_free(&u->all_sights);
   vec_free(&u->note_list);
@@ -31,6 +41,10 @@ void usage_free(struct usage *u) {
   arena_free(u->arena);
   free(u->rows);
   free(u);
+}
+
+void usage_without_evidence(struct usage *u) {
+  u->no_evidence = true;
 }
 
 void usage_until(struct usage *u, instant until) {
@@ -47,12 +61,30 @@ void usage_window(struct usage *u, slice customer, struct period period, const i
                        .period = period,
                        .cuts = own,
                        .cut_count = cut_count,
-                       .wants_evidence = customer.len > 0};
+                       .wants_evidence = customer.len > 0 && !u->no_evidence};
   if (customer.len == 0) {
     u->default_window = w;
   } else {
     *map_put(&u->windows, w->customer) = w;
   }
+}
+
+#define HOUR_NS (INT64_C(3600) * NS_PER_S)
+
+void usage_whole_hours(struct usage *u) {
+  const struct period always = {{0}, {INSTANT_MAX.ns / HOUR_NS * HOUR_NS}};
+  u->whole_hours = u->no_evidence = true;
+  usage_window(u, (slice){0}, always, NULL, 0);
+}
+
+void usage_only(struct usage *u, slice customer, struct period period) {
+  vec_free(&u->default_window->by_event);
+  u->default_window = NULL;
+  usage_window(u, customer, period, NULL, 0);
+}
+
+bool usage_hides(const struct usage *u, uint64_t number, slice customer, const struct meter *meter, instant time) {
+  return u->corrections.items.count > 0 && corrections_hide(&u->corrections, number, customer, meter, time);
 }
 
 /* ---- what no meter or no customer takes ---- */
@@ -98,7 +130,7 @@ static struct digest digest_event(const struct event *e) {
   return d;
 }
 
-static struct window *window_for(const struct usage *u, slice customer) {
+struct window *usage_window_of(const struct usage *u, slice customer) {
   struct window *w = map_get(&u->windows, customer);
   return w ? w : u->default_window;
 }
@@ -121,7 +153,7 @@ static void dimensions_of(const struct meter *meter, const struct event *e, slic
   }
 }
 
-static bool in_window(const struct window *w, instant t) {
+bool window_holds(const struct window *w, instant t) {
   return t.ns >= w->period.from.ns && t.ns < w->period.to.ns;
 }
 
@@ -130,15 +162,18 @@ static uint64_t tie_of(const struct event *e) {
   return hash64(e->id, hash64(e->source, 1));
 }
 
-static void add_sight(struct usage *u, struct usage_set *set, slice value, instant t) {
+void usage_add_sight(struct usage *u, struct usage_set *set, slice value, instant t) {
+  int64_t hour = u->whole_hours ? t.ns / HOUR_NS : 0;
   u->key.len = 0;
   buf_add(&u->key, (slice){(const char *)&set, sizeof set});
+  buf_add(&u->key, (slice){(const char *)&hour, sizeof hour});
   buf_add(&u->key, value);
   struct first_sight *sight = map_get(&u->sights, buf_slice(&u->key));
   if (sight == NULL) {
+    slice key = arena_copy(u->arena, buf_slice(&u->key));
     sight = arena_alloc(u->arena, sizeof *sight);
-    *sight = (struct first_sight){set, t};
-    *map_put(&u->sights, arena_copy(u->arena, buf_slice(&u->key))) = sight;
+    *sight = (struct first_sight){set, {key.ptr + key.len - value.len, value.len}, t};
+    *map_put(&u->sights, key) = sight;
     vec_push(&u->all_sights, sight);
   }
   if (t.ns < sight->time.ns) {
@@ -146,22 +181,26 @@ static void add_sight(struct usage *u, struct usage_set *set, slice value, insta
   }
 }
 
-static bool add_value(struct usage_bin *bin, const struct meter *meter, const struct event *e, struct error *err) {
+/* Is this the latest of its bin so far? */
+static bool take_latest(struct usage_latest *latest, bool first, const struct event *e) {
+  uint64_t tie = tie_of(e);
+  if (!first && (e->time.ns < latest->time.ns || (e->time.ns == latest->time.ns && tie <= latest->tie))) {
+    return false;
+  }
+  *latest = (struct usage_latest){e->time, tie};
+  return true;
+}
+
+static bool add_value(struct usage_set *set, struct usage_bin *bin, const struct event *e, struct error *err) {
+  const struct meter *meter = set->meter;
   quantity value = QUANTITY_ONE;
   bool first = bin->events == 0;
   if (meter->aggregation != AGG_COUNT && !meter_value(meter, e, &value, err)) {
     return false;
   }
   bin->events++;
-  if (meter->aggregation == AGG_LATEST) {
-    uint64_t tie = tie_of(e);
-    bool later =
-        first || e->time.ns > bin->latest_time.ns || (e->time.ns == bin->latest_time.ns && tie > bin->latest_tie);
-    if (!later) {
-      return true;
-    }
-    bin->latest_time = e->time;
-    bin->latest_tie = tie;
+  if (meter->aggregation == AGG_LATEST && !take_latest(&set->latest.items[bin - set->bins.items], first, e)) {
+    return true;
   }
   return usage_combine(meter->aggregation, &bin->value, value, first, err);
 }
@@ -176,9 +215,20 @@ static slice intern(struct usage *u, slice name) {
   return (slice){kept, name.len};
 }
 
+void usage_add_change(struct usage *u, const struct level_change *change, slice customer, const slice *dimensions) {
+  struct level_change kept = *change;
+  const struct usage_set *set = usage_set_of(u, change->meter, customer, dimensions, change->window);
+  kept.dimensions = set->dimensions;
+  kept.customer = set->customer;
+  kept.series =
+      intern(u, change->meter->series_field.len ? change->series
+                                                : (slice){(const char *)&set->dimensions, sizeof set->dimensions});
+  vec_push(&u->changes, kept);
+}
+
 static bool add_level(struct usage *u, const struct meter *meter, struct window *w, const struct event *e,
-                      struct error *err) {
-  struct level_change change = {.meter = meter, .time = e->time, .tie = tie_of(e), .window = w};
+                      uint64_t number, struct error *err) {
+  struct level_change change = {.meter = meter, .time = e->time, .tie = tie_of(e), .number = number, .window = w};
   slice dimensions[CATALOG_DIMENSIONS_MAX];
   if (e->time.ns >= w->period.to.ns) {
     return true;
@@ -187,45 +237,44 @@ static bool add_level(struct usage *u, const struct meter *meter, struct window 
     return false;
   }
   dimensions_of(meter, e, dimensions);
-  struct usage_set *set = usage_set_of(u, meter, e->subject, dimensions, w);
-  change.dimensions = set->dimensions;
-  change.customer = set->customer;
-  slice series = meter->series_field.len ? event_field_value(e, meter->series_field)
-                                         : (slice){(const char *)&set->dimensions, sizeof set->dimensions};
-  change.series = intern(u, series);
-  if (w->wants_evidence && !in_window(w, e->time)) {
+  change.series = event_field_value(e, meter->series_field);
+  if (w->wants_evidence && !window_holds(w, e->time)) {
     change.digest = digest_event(e);
   }
-  vec_push(&u->changes, change);
+  usage_add_change(u, &change, e->subject, dimensions);
   return true;
 }
 
-static bool add_to(struct usage *u, const struct meter *meter, struct window *w, const struct event *e,
-                   struct error *err) {
+bool usage_add_to(struct usage *u, const struct meter *meter, struct window *w, const struct event *e, uint64_t number,
+                  struct error *err) {
   slice dimensions[CATALOG_DIMENSIONS_MAX];
   if (!meter_filter_passes(meter, e)) {
     return true;
   }
   if (meter->aggregation == AGG_INTEGRAL) {
-    return add_level(u, meter, w, e, err);
+    return add_level(u, meter, w, e, number, err);
   }
-  if (!in_window(w, e->time)) {
+  if (!window_holds(w, e->time)) {
     return true;
   }
   dimensions_of(meter, e, dimensions);
   struct usage_set *set = usage_set_of(u, meter, e->subject, dimensions, w);
   struct usage_bin *bin = usage_bin_of(set, e->time);
   if (meter->aggregation != AGG_UNIQUE) {
-    return add_value(bin, meter, e, err);
+    return add_value(set, bin, e, err);
   }
   bin->events++;
-  add_sight(u, set, event_field_value(e, meter->value_field), e->time);
+  usage_add_sight(u, set, event_field_value(e, meter->value_field), e->time);
   return true;
+}
+
+void usage_add_evidence(struct window *w, const struct event *e) {
+  evidence_add(w, digest_event(e));
 }
 
 bool usage_add(struct usage *u, const struct event *e, struct error *err) {
   must(!u->finished);
-  struct window *w = window_for(u, e->subject);
+  struct window *w = usage_window_of(u, e->subject);
   if (w == NULL) {
     if (catalog_customer(u->catalog, e->subject) == NULL) {
       note(u, "customer", e->subject, "not in the catalog");
@@ -237,11 +286,11 @@ bool usage_add(struct usage *u, const struct event *e, struct error *err) {
   if (count == 0) {
     note(u, "type", e->type, "no meter counts it");
   }
-  if (w->wants_evidence && in_window(w, e->time)) {
-    evidence_add(w, digest_event(e));
+  if (w->wants_evidence && window_holds(w, e->time)) {
+    usage_add_evidence(w, e);
   }
   for (size_t i = 0; i < count && i < METERS_OF_TYPE_MAX; i++) {
-    if (!add_to(u, meters[i], w, e, err)) {
+    if (!usage_add_to(u, meters[i], w, e, 0, err)) {
       return error_at(err, "source \"" SLICE_FMT "\", id \"" SLICE_FMT "\"", SLICE_ARG(e->source), SLICE_ARG(e->id));
     }
   }

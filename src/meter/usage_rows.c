@@ -107,7 +107,8 @@ struct usage_bin *usage_bin_of(struct usage_set *set, instant t) {
   if (set->last < set->bins.count && bin_holds(&set->bins.items[set->last], t)) {
     return &set->bins.items[set->last];
   }
-  size_t at = bins_until(set, t);
+  bool at_end = set->bins.count > 0 && t.ns >= set->bins.items[set->bins.count - 1].to.ns;
+  size_t at = at_end ? set->bins.count : bins_until(set, t);
   if (at > 0 && bin_holds(&set->bins.items[at - 1], t)) {
     set->last = at - 1;
     return &set->bins.items[at - 1];
@@ -115,6 +116,11 @@ struct usage_bin *usage_bin_of(struct usage_set *set, instant t) {
   struct period p = bin_period(set->window, t);
   vec_push(&set->bins, (struct usage_bin){0});
   memmove(&set->bins.items[at + 1], &set->bins.items[at], (set->bins.count - 1 - at) * sizeof *set->bins.items);
+  if (set->meter->aggregation == AGG_LATEST) {
+    vec_push(&set->latest, (struct usage_latest){0});
+    memmove(&set->latest.items[at + 1], &set->latest.items[at],
+            (set->latest.count - 1 - at) * sizeof *set->latest.items);
+  }
   set->bins.items[at] = (struct usage_bin){.from = p.from, .to = p.to};
   set->last = at;
   return &set->bins.items[at];

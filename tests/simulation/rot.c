@@ -31,7 +31,7 @@ static void choose_block(struct sim *s, struct block *out) {
   struct db *db = book_db(s->book);
   *out = (struct block){.arena = s->arena};
   bool ok = db_query(db, "SELECT coalesce(sum(events), 0) FROM journal", DB_NO_VALUES, take_total, out, &err) &&
-            db_query(db, "SELECT block, events, bytes FROM journal ORDER BY (block * $1) % 1009 LIMIT 1",
+            db_query(db, "SELECT first, events, bytes FROM journal ORDER BY (first * $1) % 1009 LIMIT 1",
                      DB_VALUES(DB_I(1 + (int64_t)draw(s, 1000))), take_block, out, &err);
   expect(s, ok, "blocks: %s", err.message);
 }

@@ -24,8 +24,9 @@ static bool same_event(const struct event *a, const struct event *b) {
   return same;
 }
 
-static bool read_event(void *context, const struct event *e, struct error *err) {
+static bool read_event(void *context, const struct event *e, const struct arrival *arrival, struct error *err) {
   (void)err;
+  (void)arrival;
   struct reading *r = context;
   uint32_t number;
   expect(r->sim, model_event_number(e->id, &number) && number < r->sim->sent, "event " SLICE_FMT " was never sent",
@@ -43,8 +44,9 @@ static bool read_event(void *context, const struct event *e, struct error *err) 
 
 void verify_events(struct sim *s, struct db *db) {
   struct reading r = {.sim = s, .arena = arena_new()};
+  struct journal_range everything = {0};
   struct error err = {0};
-  expect(s, journal_scan(db, 0, INSTANT_MAX, read_event, &r, &err), "the journal can not be read: %s", err.message);
+  expect(s, journal_scan(db, &everything, read_event, &r, &err), "the journal can not be read: %s", err.message);
   expect(s, r.count == s->promised.accepted_count, "%u events are there, %u were acknowledged", r.count,
          s->promised.accepted_count);
   arena_free(r.arena);
