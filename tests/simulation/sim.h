@@ -36,6 +36,9 @@ BASE_NORETURN void broken(const struct sim *s, const char *fmt, ...) PRINTF_LIKE
 /* The disk has given a reason for a failure since this step began. */
 void expect_cause(const struct sim *s, const struct error *err);
 
+/* ---- registry_small.c: what the journal is opened with ---- */
+extern struct journal_options registry_options;
+
 /* ---- workload.c: one step ---- */
 void work_transaction(struct sim *s);
 void work_close_period(struct sim *s);

@@ -130,6 +130,7 @@ static void spoil_identity_cache(struct sim *s) {
   snprintf(folder, sizeof folder, "%s/identity", s->data);
   struct dirent **list;
   int count = scandir(folder, &list, NULL, alphasort);
+  note(s, "%d names in the identity cache", count);
   for (int i = 0; i < count; i++) {
     snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
     spoil_file(s, path);
@@ -262,6 +263,8 @@ static struct sim *sim_new(uint64_t seed, const struct options *o, const char *d
   s->next_answer = 1;
   s->small_log = chance(s, 60);
   s->small_cache = chance(s, 30);
+  registry_options.window_events = chance(s, 80) ? 8 + (uint32_t)draw(s, 200) : 0;
+  registry_options.fingerprint_bits = chance(s, 30) ? 10 + (unsigned)draw(s, 14) : 0;
   snprintf(s->catalog, sizeof s->catalog, "%s/catalog", dir);
   snprintf(s->data, sizeof s->data, "%s/data", dir);
   must(mkdir(s->catalog, 0700) == 0);
