@@ -150,7 +150,7 @@ static void ask(struct book *book, slice customer, const char *what) {
   struct error err = {0};
   struct period year = {{INT64_C(1767225600) * NS_PER_S}, {INT64_C(1798761600) * NS_PER_S}}; /* 2026 */
   double begin = seconds_of(CLOCK_MONOTONIC);
-  check(book_usage(book, customer, year, &set, &err), &err);
+  check(book_usage(book, customer, year, (instant){0}, &set, &err), &err);
   double seconds = seconds_of(CLOCK_MONOTONIC) - begin;
   printf("{\"bench\":\"%s\",\"seconds\":%.3f,\"rows\":%zu}\n", what, seconds, set.row_count);
   fflush(stdout);

@@ -23,6 +23,8 @@ static const struct db_migration book_migrations[] = {
     {"book-3-counts", "CREATE TABLE ingest_count(name TEXT PRIMARY KEY, events INTEGER NOT NULL);"},
     {"book-4-answers", "CREATE TABLE answer(caller TEXT NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL,"
                        " status INTEGER NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY(caller, key));"},
+    {"book-5-backfills", "CREATE TABLE backfill(id TEXT PRIMARY KEY, customer TEXT NOT NULL, state TEXT NOT NULL,"
+                         " created INTEGER NOT NULL, body BLOB NOT NULL);"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {

@@ -38,6 +38,55 @@ struct ingest_result {
 MUST_USE bool book_ingest(struct book *book, struct arena *arena, const struct event *events, size_t count,
                           struct ingest_result *results, struct error *err);
 
+/* ---- corrections: docs/corrections.md ---- */
+#define CORRECTION_ID_BYTES_MAX 64
+struct correction_request {
+  slice id; /* the caller's: the same again changes nothing */
+  slice reason;
+  enum correction_kind { CORRECT_VOID, CORRECT_AMEND, CORRECT_BACKFILL } kind;
+  slice source, event_id;     /* VOID, AMEND: the event that no longer counts */
+  const struct event *events; /* AMEND: the one that counts instead; its source and id are given to it. BACKFILL: all */
+  size_t count;
+  slice customer, meter; /* BACKFILL: within `range` only its events count for this meter of this customer */
+  struct period range;
+};
+struct correction_effect {
+  slice customer, period;
+  const struct currency *currency;
+  amount before, after; /* exact, before tax */
+  bool invoiced;        /* then the difference comes as an adjustment on the next invoice, or as a credit note */
+};
+struct correction_result {
+  slice id;
+  uint64_t number; /* of the correcting event */
+  bool repeated;   /* it was made before */
+  const struct correction_effect *effects;
+  size_t effect_count; /* of a preview */
+};
+/* Inside a batch. ERR_NOT_FOUND, ERR_CONFLICT or ERR_INVALID say what is wrong with it; then the batch must be undone.
+ */
+MUST_USE bool book_correct(struct book *book, struct arena *arena, const struct correction_request *request,
+                           struct correction_result *out, struct error *err);
+/* Outside of any: does it, looks at what comes of it, undoes it. */
+MUST_USE bool book_correct_preview(struct book *book, struct arena *arena, const struct correction_request *request,
+                                   struct correction_result *out, struct error *err);
+
+/* Backfills that wait: `body` is the request as it came. Inside a batch. */
+struct backfill {
+  slice id, customer, state; /* "draft", "applied", "dropped" */
+  instant created;
+  slice body;
+};
+struct backfill_list {
+  bool (*each)(void *context, const struct backfill *b, struct error *err);
+  void *context;
+};
+MUST_USE bool backfill_create(struct book *book, slice id, slice customer, slice body, instant now, struct error *err);
+MUST_USE bool backfill_each(struct book *book, slice id, slice after, size_t limit, const struct backfill_list *list,
+                            struct error *err);
+/* From draft to `state`; ERR_CONFLICT when it was decided otherwise before. */
+MUST_USE bool backfill_decide(struct book *book, slice id, const char *state, struct error *err);
+
 /* ---- reading: usage and ratings from the journal as it stands ---- */
 /* What the meters say over a period; freed with rating_set_free. */
 struct rating_set {
@@ -75,8 +124,9 @@ uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *co
 /* A draft invoice of one rating of the set. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                                  struct invoice *out, struct error *err);
-/* Hourly rows for queries: period as instants, same for all customers; empty customer = all. */
-MUST_USE bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out,
+/* Hourly rows for queries: period as instants, same for all customers; empty customer = all. `as_of` 0: now; otherwise
+ * the state of the book as it was then. */
+MUST_USE bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,
                          struct error *err);
 
 /* ---- closing ---- */

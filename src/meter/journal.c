@@ -278,6 +278,29 @@ bool journal_append(struct journal *j, const struct event *events, size_t count,
   return registry_decide(j->registry, events, count, verdicts, err);
 }
 
+bool journal_find(struct journal *j, struct arena *arena, slice source, slice id, uint64_t *number, struct event *out,
+                  struct error *err) {
+  struct cached *c;
+  if (source.len == 0 || id.len == 0 || source.len > EVENT_ATTRIBUTE_BYTES_MAX || id.len > EVENT_ATTRIBUTE_BYTES_MAX) {
+    return error_set(err, ERR_INVALID, "an event is named by its source and its id, of up to %d bytes each",
+                     EVENT_ATTRIBUTE_BYTES_MAX);
+  }
+  if (!registry_find(j->registry, source, id, number, err) || *number == 0) {
+    return *number == 0 && err->code == ERR_NONE;
+  }
+  if (*number > j->written) {
+    *out = j->pending.items[*number - j->written - 1];
+    return true;
+  }
+  if (!cache_find(j, *number, &c, err)) {
+    return false;
+  }
+  block_event(c->arena, &c->block, (uint32_t)(*number - c->first), out);
+  out->id = c->ids[*number - c->first];
+  *out = event_copy(arena, out);
+  return true;
+}
+
 static bool put_block(struct journal *j, uint64_t first, const struct event *events, size_t count,
                       const struct block_receipt *receipts, size_t receipt_count, int level, struct error *err) {
   int64_t earliest = INT64_MAX, latest = 0;
