@@ -275,6 +275,17 @@ bool book_aggregate(struct book *book, struct error *err) {
   }
 }
 
+bool book_rebuild(struct book *book, struct error *err) {
+  if (!book_begin(book, err)) {
+    return false;
+  }
+  if (!db_run(book->db, "DELETE FROM rollup_state", DB_NO_VALUES, NULL, err)) {
+    book_undo(book);
+    return false;
+  }
+  return book_commit(book, err) && book_aggregate(book, err);
+}
+
 void book_undo(struct book *book) {
   db_rollback(book->db);
   journal_undo(book->journal);

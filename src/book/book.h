@@ -161,6 +161,12 @@ MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice inv
 struct check_result {
   uint64_t events, invoices, accounts, problems;
 };
+/* Makes the kept aggregates anew from the events. */
+MUST_USE bool book_rebuild(struct book *book, struct error *err);
+/* Only what needs no more than the store, on a BOOK_READ one: for a book that is too damaged to be opened for writing.
+ */
+MUST_USE bool book_check_store(struct book *book, void (*bad)(void *context, const char *what), void *context,
+                               struct check_result *out, struct error *err);
 MUST_USE bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
                          struct check_result *out, struct error *err);
 

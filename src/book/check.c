@@ -1,6 +1,7 @@
 /* All invariants of a book: store, journal, ledger, invoices, and every invoice derived again from its events. */
 #include "base/log.h"
 #include "book/private.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,12 +144,33 @@ static bool count_account(void *context, const struct account *a, struct error *
   return true;
 }
 
+static bool check_store(struct check *check, struct error *err) {
+  struct book *book = check->book;
+  char identities[PATH_MAX];
+  snprintf(identities, sizeof identities, "%s/identity", book->dir);
+  return db_check(book->db, err) && journal_check(book->db, found, check, &check->result->events, err) &&
+         journal_check_identities(identities, found, check, err);
+}
+
+bool book_check_store(struct book *book, void (*bad)(void *context, const char *what), void *context,
+                      struct check_result *out, struct error *err) {
+  *out = (struct check_result){0};
+  struct check check = {book, bad, context, out};
+  return check_store(&check, err);
+}
+
 bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
                 struct check_result *out, struct error *err) {
   *out = (struct check_result){0};
   struct check check = {book, bad, context, out};
-  return db_check(book->db, err) && journal_check(book->db, found, &check, &out->events, err) &&
+  if (!check_store(&check, err)) {
+    return false;
+  }
+  /* What rests on damaged events can not be derived: the rest is still looked at. */
+  bool whole = out->problems == 0;
+  return (!whole || rollup_check(book->db, book->catalog, clock_now(), found, &check, err)) &&
          ledger_check(book->ledger, found, &check, err) &&
          ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
-         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) && check_derivations(&check, err);
+         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) &&
+         (!whole || check_derivations(&check, err));
 }

@@ -123,6 +123,10 @@ MUST_USE bool journal_position_at(struct db *db, instant received, uint64_t *pos
  * read. */
 MUST_USE bool journal_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
                             uint64_t *events, struct error *err);
+/* Every page of the cached identities in `dir`: what is damaged is named; it is built again when the journal is opened
+ * or needs it. */
+MUST_USE bool journal_check_identities(const char *dir, void (*bad)(void *context, const char *what), void *context,
+                                       struct error *err);
 /* The block codec, for tests and fuzzing. encode: count >= 1. decode: ERR_CORRUPT on anything unexpected. */
 MUST_USE bool block_encode(const struct event *events, size_t count, struct buf *out, struct error *err);
 MUST_USE bool block_decode(struct arena *arena, slice bytes, struct event **events, size_t *count, struct error *err);
@@ -184,6 +188,9 @@ MUST_USE bool rollup_prepare(struct db *db, const struct catalog *catalog, uint6
                              struct error *err);
 MUST_USE bool rollup_write(struct db *db, const struct rollup *rollup, struct error *err);
 void rollup_free(struct rollup *rollup);
+/* Reads all usage up to `now` both ways and names the customers whose aggregates differ. */
+MUST_USE bool rollup_check(struct db *db, const struct catalog *catalog, instant now,
+                           void (*bad)(void *context, const char *what), void *context, struct error *err);
 /* What the series of an integral meter stood at just before `at` (`unchanged`: without those that change at it): events
  * that would set these levels again, without id, source and time. Before usage_finish. In the arena. */
 MUST_USE bool usage_levels(struct usage *usage, struct arena *arena, const struct meter *meter, instant at,

@@ -418,3 +418,21 @@ void registry_memory(const struct registry *r, struct journal_memory *out) {
     out->older_bytes += (uint64_t)run->filter_blocks * 64 + (uint64_t)run->page_count * 8;
   }
 }
+
+bool journal_check_identities(const char *path, void (*bad)(void *context, const char *what), void *context,
+                              struct error *err) {
+  DIR *dir = opendir(path);
+  struct arena *arena = arena_new();
+  (void)err;
+  for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+    struct error why = {0};
+    if (ends_with(entry->d_name, ".run") && !run_check(arena_printf(arena, "%s/%s", path, entry->d_name), &why)) {
+      bad(context, why.message);
+    }
+  }
+  if (dir) {
+    closedir(dir);
+  }
+  arena_free(arena);
+  return true;
+}

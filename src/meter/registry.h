@@ -80,6 +80,8 @@ struct run_making {
 };
 MUST_USE bool run_make(const struct run_making *making, struct run **out, struct error *err);
 MUST_USE bool run_load(const char *path, uint64_t key_check, struct run **out, struct error *err);
+/* Reads all of a run, whichever book it is of. */
+MUST_USE bool run_check(const char *path, struct error *err);
 void run_close(struct run *run);
 void run_remove(struct run *run); /* closes and deletes the file */
 void run_prefetch(const struct run *run, uint64_t print);
