@@ -34,6 +34,7 @@ struct adjusting {
   slice customer;      /* the only one; empty: all */
   VEC(struct closed) closed;
   VEC(struct covered) covered;
+  VEC(struct late_unpriced) unpriced;
   struct rated cache[CACHED_SETS];
   size_t cached;
 };
@@ -259,12 +260,46 @@ static bool add_difference(struct adjusting *a, const struct adjustment_span *sp
   return true;
 }
 
+static bool same_usage(const struct unpriced *x, const struct unpriced *y) {
+  bool same = x->meter == y->meter && quantity_cmp(x->raw, y->raw) == 0;
+  for (size_t d = 0; same && d < x->meter->dimension_count; d++) {
+    same = slice_eq(x->dimensions[d], y->dimensions[d]);
+  }
+  return same;
+}
+
+static bool known_unpriced(const struct rating *before, const struct unpriced *u) {
+  for (size_t i = 0; before && i < before->unpriced_count; i++) {
+    if (same_usage(&before->unpriced[i], u)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Late usage without a price is told like any other: it is never free by accident. */
+static void note_unpriced(struct adjusting *a, const struct rating *before, const struct rating *after) {
+  for (size_t i = 0; after && i < after->unpriced_count; i++) {
+    struct late_unpriced late = {after->customer, after->unpriced[i]};
+    slice *dimensions = arena_array(a->arena, late.usage.meter->dimension_count, sizeof *dimensions);
+    if (known_unpriced(before, &late.usage)) {
+      continue;
+    }
+    for (size_t d = 0; d < late.usage.meter->dimension_count; d++) {
+      dimensions[d] = arena_copy(a->arena, late.usage.dimensions[d]);
+    }
+    late.usage.dimensions = dimensions;
+    vec_push(&a->unpriced, late);
+  }
+}
+
 static bool difference(struct adjusting *a, const struct adjustment_span *span, charges *out, struct error *err) {
   const struct rating *before, *after;
   /* The second may push the first out of the cache only after CACHED_SETS more. */
   if (!rated_at(a, span, false, &before, err) || !rated_at(a, span, true, &after, err)) {
     return false;
   }
+  note_unpriced(a, before, after);
   for (size_t i = 0; after && i < after->charge_count; i++) {
     if (!add_difference(a, span, find_charge(before, &after->charges[i]), &after->charges[i], out, err)) {
       return false;
@@ -370,11 +405,18 @@ static void adjusting_end(struct adjusting *a) {
   }
   vec_free(&a->closed);
   vec_free(&a->covered);
+  vec_free(&a->unpriced);
 }
 
 bool adjust(struct book *book, slice customer, slice period, struct rating_set *set, struct error *err) {
   struct adjusting a = {.book = book, .set = set, .arena = set->arena, .customer = customer};
   bool ok = load_closed(&a, err) && (a.closed.count == 0 || (find_late(&a, err) && adjust_all(&a, period, err)));
+  if (ok && a.unpriced.count > 0) {
+    struct late_unpriced *kept = arena_array(a.arena, a.unpriced.count, sizeof *kept);
+    memcpy(kept, a.unpriced.items, a.unpriced.count * sizeof *kept);
+    set->late_unpriced = kept;
+    set->late_unpriced_count = a.unpriced.count;
+  }
   adjusting_end(&a);
   return ok;
 }

@@ -96,6 +96,11 @@ struct rating_set {
   size_t row_count;
   struct rating *ratings;
   size_t rating_count; /* by customer, those with charges or unpriced usage */
+  const struct late_unpriced {
+    const struct customer *customer;
+    struct unpriced usage;
+  } * late_unpriced; /* came in after its period's invoice, and no price takes it */
+  size_t late_unpriced_count;
   uint64_t journal_position;
   instant as_of; /* levels still open were metered up to here */
 };
