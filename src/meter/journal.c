@@ -347,6 +347,15 @@ struct merging {
   VEC(struct block_receipt) receipts;
 };
 
+static void add_receipt(struct merging *m, const struct block_receipt *receipt) {
+  must(m->receipts.items != NULL || m->receipts.capacity == 0);
+  if (m->receipts.count > 0 && m->receipts.items[m->receipts.count - 1].received.ns == receipt->received.ns) {
+    m->receipts.items[m->receipts.count - 1].events += receipt->events;
+    return;
+  }
+  vec_push(&m->receipts, *receipt);
+}
+
 static bool gather(const struct db_row *row, void *context, struct error *err) {
   struct merging *m = context;
   struct block b;
@@ -365,12 +374,7 @@ static bool gather(const struct db_row *row, void *context, struct error *err) {
     vec_push(&m->events, e);
   }
   for (uint32_t i = 0; i < b.receipt_count; i++) {
-    struct block_receipt *last = m->receipts.count ? &m->receipts.items[m->receipts.count - 1] : NULL;
-    if (last && last->received.ns == b.receipts[i].received.ns) {
-      last->events += b.receipts[i].events;
-    } else {
-      vec_push(&m->receipts, b.receipts[i]);
-    }
+    add_receipt(m, &b.receipts[i]);
   }
   return true;
 }

@@ -49,16 +49,16 @@ static void put(struct recent *w, uint64_t print, uint32_t offset) {
 }
 
 static void widen(struct recent *w) {
-  struct recent wider = {.first = w->first, .count = w->count, .capacity = w->capacity / 5 * 7};
-  wider.prints = mem_alloc(wider.capacity * sizeof *wider.prints);
-  wider.offsets = mem_alloc(wider.capacity * sizeof *wider.offsets);
-  for (size_t at = 0; at < w->capacity; at++) {
-    if (w->prints[at] != 0) {
-      put(&wider, w->prints[at], w->offsets[at]);
+  struct recent old = *w;
+  w->capacity = old.capacity / 5 * 7;
+  w->prints = mem_alloc(w->capacity * sizeof *w->prints);
+  w->offsets = mem_alloc(w->capacity * sizeof *w->offsets);
+  for (size_t at = 0; at < old.capacity; at++) {
+    if (old.prints[at] != 0) {
+      put(w, old.prints[at], old.offsets[at]);
     }
   }
-  recent_free(w);
-  *w = wider;
+  recent_free(&old);
 }
 
 void recent_add(struct recent *w, uint64_t print, uint32_t offset) {

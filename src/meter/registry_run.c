@@ -147,6 +147,7 @@ bool run_read(struct run_reader *r, struct run_entry *out, bool *end, struct err
     }
     r->at = 0;
   }
+  must(r->bytes != NULL);
   *end = false;
   *out = get_entry(r->bytes + (size_t)r->at++ * ENTRY_BYTES);
   return true;

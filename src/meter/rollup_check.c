@@ -53,14 +53,15 @@ static bool read_one_way(struct arena *arena, struct db *db, const struct catalo
 }
 
 static void compare(const sums *kept, const sums *events, void (*bad)(void *context, const char *what), void *context) {
-  size_t k = 0, e = 0;
-  while (k < kept->count || e < events->count) {
-    int order = k == kept->count     ? 1
-                : e == events->count ? -1
-                                     : slice_cmp(kept->items[k].customer, events->items[e].customer);
-    const struct sum *a = order <= 0 ? &kept->items[k++] : NULL, *b = order >= 0 ? &events->items[e++] : NULL;
-    if (a == NULL || b == NULL || a->rows != b->rows || a->digest != b->digest) {
-      slice customer = a ? a->customer : b->customer;
+  static const struct sum beyond = {0};
+  for (size_t k = 0, e = 0; k < kept->count || e < events->count;) {
+    const struct sum *a = k < kept->count ? &kept->items[k] : &beyond;
+    const struct sum *b = e < events->count ? &events->items[e] : &beyond;
+    int order = a == &beyond ? 1 : b == &beyond ? -1 : slice_cmp(a->customer, b->customer);
+    k += order <= 0;
+    e += order >= 0;
+    if (order != 0 || a->rows != b->rows || a->digest != b->digest) {
+      slice customer = order <= 0 ? a->customer : b->customer;
       tell(bad, context, "aggregates: those of customer " SLICE_FMT " are not what the events say",
            SLICE_ARG(customer));
     }
