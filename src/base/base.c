@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 BASE_NORETURN void base_fail(const char *file, int line, const char *cond) {
   fprintf(stderr, "meterhouse: %s:%d: this must hold: %s\n", file, line, cond);
@@ -90,6 +91,7 @@ const char *error_code_name(enum error_code code) {
 
 /* ---- memory ---- */
 
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
 #define ARENA_ALIGN ((size_t)16)
 
@@ -106,6 +108,19 @@ struct arena {
 void *mem_alloc(size_t size) {
   void *p = calloc(1, size ? size : 1);
   must(p != NULL);
+  return p;
+}
+
+void *mem_table(size_t count, size_t size) {
+  size_t bytes;
+  void *p = NULL;
+  must(!__builtin_mul_overflow(count, size, &bytes) && bytes < SIZE_MAX / 2);
+  if (bytes < 2 * HUGE_PAGE_BYTES) {
+    return mem_alloc(bytes);
+  }
+  must(posix_memalign(&p, HUGE_PAGE_BYTES, bytes) == 0);
+  madvise(p, bytes, MADV_HUGEPAGE); /* a wish: without it the table is only slower */
+  memset(p, 0, bytes);
   return p;
 }
 

@@ -177,6 +177,7 @@ MUST_USE bool usage_scan_as_of(struct usage *usage, struct db *db, const struct 
                                uint64_t corrected, struct error *err);
 struct usage_set *usage_set_of(struct usage *usage, const struct meter *meter, slice customer, const slice *dimensions,
                                struct window *window);
+void usage_set_reserve(struct usage_set *set, size_t more); /* room for so many more bins at once */
 /* The bin that holds `t`: its hour, cut at the window's edges and cuts. */
 struct usage_bin *usage_bin_of(struct usage_set *set, instant t);
 MUST_USE bool usage_integrate(struct usage *usage, struct error *err);

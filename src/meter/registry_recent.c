@@ -10,8 +10,8 @@
 
 void recent_init(struct recent *w, uint64_t first) {
   *w = (struct recent){.first = first, .capacity = SLOTS_MIN};
-  w->prints = mem_alloc(w->capacity * sizeof *w->prints);
-  w->offsets = mem_alloc(w->capacity * sizeof *w->offsets);
+  w->prints = mem_table(w->capacity, sizeof *w->prints);
+  w->offsets = mem_table(w->capacity, sizeof *w->offsets);
 }
 
 void recent_free(struct recent *w) {
@@ -51,8 +51,8 @@ static void put(struct recent *w, uint64_t print, uint32_t offset) {
 static void widen(struct recent *w) {
   struct recent old = *w;
   w->capacity = old.capacity / 5 * 7;
-  w->prints = mem_alloc(w->capacity * sizeof *w->prints);
-  w->offsets = mem_alloc(w->capacity * sizeof *w->offsets);
+  w->prints = mem_table(w->capacity, sizeof *w->prints);
+  w->offsets = mem_table(w->capacity, sizeof *w->offsets);
   for (size_t at = 0; at < old.capacity; at++) {
     if (old.prints[at] != 0) {
       put(w, old.prints[at], old.offsets[at]);

@@ -192,7 +192,7 @@ static void size_run(struct run *run, uint32_t count) {
 }
 
 static void make_room(struct run *run) {
-  run->filter = mem_alloc((size_t)run->filter_blocks * FILTER_BLOCK_WORDS * sizeof *run->filter);
+  run->filter = mem_table((size_t)run->filter_blocks * FILTER_BLOCK_WORDS, sizeof *run->filter);
   run->starts = mem_alloc(((size_t)run->page_count + 1) * sizeof *run->starts);
   run->checks = mem_alloc((size_t)run->page_count * sizeof *run->checks);
 }

@@ -229,6 +229,7 @@ static bool import_bins(struct importing *m, struct error *err) {
     return true;
   }
   struct usage_set *set = usage_set_of(m->usage, meter, m->place->customer, dimensions, m->window);
+  usage_set_reserve(set, count);
   for (uint32_t i = 0; i < count && !m->in.broken; i++) {
     if (!add_bin(m, set, err)) {
       return false;

@@ -103,6 +103,13 @@ static size_t bins_until(const struct usage_set *set, instant t) {
   return low;
 }
 
+void usage_set_reserve(struct usage_set *set, size_t more) {
+  if (set->bins.capacity - set->bins.count < more && set->bins.count + more > set->bins.capacity * 3 / 2) {
+    set->bins.capacity = set->bins.count + more;
+    set->bins.items = mem_grow(set->bins.items, set->bins.capacity, sizeof *set->bins.items);
+  }
+}
+
 struct usage_bin *usage_bin_of(struct usage_set *set, instant t) {
   if (set->last < set->bins.count && bin_holds(&set->bins.items[set->last], t)) {
     return &set->bins.items[set->last];
@@ -155,7 +162,7 @@ static size_t count_bins(const struct usage *u) {
 }
 
 static void write_rows(struct usage *u) {
-  u->rows = mem_alloc(count_bins(u) * sizeof *u->rows);
+  u->rows = mem_table(count_bins(u) + 1, sizeof *u->rows);
   for (size_t i = 0; i < u->all_sets.count; i++) {
     const struct usage_set *set = u->all_sets.items[i];
     for (size_t b = 0; b < set->bins.count; b++) {
