@@ -350,6 +350,32 @@ static bool reverse_all(struct arena *arena, struct ledger *ledger, slice id, co
          (amount_is_zero(value) || reverse_one(arena, ledger, id, "rounding", now, err));
 }
 
+struct carrier {
+  struct arena *arena;
+  slice number;
+};
+
+static bool take_carrier(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  struct carrier *c = context;
+  c->number = arena_copy(c->arena, db_bytes(row, 0));
+  return true;
+}
+
+/* Its period invoiced anew would hold what a later document has adjusted already. */
+static bool no_one_adjusts(struct arena *arena, struct db *db, slice id, struct error *err) {
+  struct carrier c = {.arena = arena};
+  if (!db_query(db,
+                "SELECT i.number FROM invoice_adjustment j JOIN invoice i ON i.id = j.carrier"
+                " WHERE j.invoice = $1 AND i.status <> 'void' LIMIT 1",
+                DB_VALUES(DB_T(id)), take_carrier, &c, err)) {
+    return false;
+  }
+  return c.number.len == 0 ||
+         error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " is adjusted by " SLICE_FMT ": void that one first",
+                   SLICE_ARG(id), SLICE_ARG(c.number));
+}
+
 static bool void_found(struct db *db, struct ledger *ledger, const struct found_invoice *f, instant now,
                        struct error *err) {
   const struct stored_invoice *i = &f->invoice;
@@ -360,7 +386,7 @@ static bool void_found(struct db *db, struct ledger *ledger, const struct found_
   if (!amount_is_zero(i->paid)) {
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
   }
-  return document_parse(f->arena, i->document, &document, err) &&
+  return no_one_adjusts(f->arena, db, i->id, err) && document_parse(f->arena, i->document, &document, err) &&
          reverse_all(f->arena, ledger, i->id, document, now, err) &&
          db_run(db, "UPDATE invoice SET status = 'void' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
 }
