@@ -15,6 +15,8 @@ struct core {
   struct command *first, **last;
   size_t queued;
   bool stopping;
+  void (*committed)(void *context);
+  void *listener;
 };
 
 /* A queue's front becomes a batch. NULL once the core is stopping and nothing is left. */
@@ -36,6 +38,16 @@ static size_t take_batch(struct core *core, struct command *batch[CORE_BATCH_MAX
   return count;
 }
 
+static bool commit(struct core *core, struct error *err) {
+  if (!book_commit(core->book, err)) {
+    return false;
+  }
+  if (core->committed) {
+    core->committed(core->listener);
+  }
+  return true;
+}
+
 static void run_reader(struct core *core, struct command *c) {
   struct error err = {0};
   bool ok = c->apply(c, core->book, &err);
@@ -48,7 +60,7 @@ static void run_alone(struct core *core, struct command *c) {
   if (ok) {
     ok = c->apply(c, core->book, &err);
     if (ok) {
-      ok = book_commit(core->book, &err);
+      ok = commit(core, &err);
     } else {
       book_undo(core->book);
     }
@@ -71,7 +83,7 @@ static bool run_together(struct core *core, struct command **batch, size_t count
       return false;
     }
   }
-  return book_commit(core->book, &err);
+  return commit(core, &err);
 }
 
 /* A command may be gone once it is answered, so they are sorted out before the first answer. */
@@ -118,6 +130,12 @@ struct core *core_start(struct book *book) {
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
   return core;
+}
+
+void core_listen(struct core *core, void (*committed)(void *context), void *context) {
+  must(core->magic == CORE_MAGIC);
+  core->listener = context;
+  core->committed = committed;
 }
 
 bool core_submit(struct core *core, struct command *c, struct error *err) {
