@@ -2,6 +2,7 @@
  * a second and entitlements that are answered without the disk. docs/alerts.md is the user's manual. */
 #ifndef METERHOUSE_LIVE_LIVE_H
 #define METERHOUSE_LIVE_LIVE_H
+#include "base/hash.h"
 #include "book/book.h"
 
 #define LIVE_ALERTS_PER_CUSTOMER_MAX 100 /* made over the API */
