@@ -39,7 +39,7 @@ struct world {
   struct live_view *view;
   instant now;
   unsigned next_id;
-  bool corrects; /* else aggregates are kept */
+  bool corrects;                          /* else aggregates are kept */
   slice customers[STEPS * BATCH_MAX + 1]; /* of each event, by number */
 };
 
