@@ -209,8 +209,13 @@ bool usage_read(struct api_call *call, struct book *book, struct error *err) {
   const struct catalog *catalog = book_catalog(book);
   struct grouping g = {.zone = catalog->time_zone, .meter = http_query(call->http, "meter")};
   struct rating_set set;
+  instant as_of = {0};
+  slice as_of_text = http_query(call->http, "as_of");
+  if (as_of_text.len > 0 && !time_parse_rfc3339(as_of_text, &as_of, err)) {
+    return error_at(err, "as_of");
+  }
   if (!call_period(call, &g.period, err) || !parse_grouping(http_query(call->http, "group_by"), &g, err) ||
-      !names_exist(catalog, &g, err) || !book_usage(book, call->customer, g.period, &set, err)) {
+      !names_exist(catalog, &g, err) || !book_usage(book, call->customer, g.period, as_of, &set, err)) {
     return false;
   }
   bool ok = put_groups(call, &g, &set, err);

@@ -40,6 +40,8 @@ struct invoice {
 /* Pure: a draft from a rating. Lives in the arena. */
 MUST_USE bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
                             uint64_t usage_events, const char usage_digest[65], struct invoice *out, struct error *err);
+/* Is the customer owed? Then the document is a credit note, of a series of its own. */
+bool invoice_is_credit(const struct invoice *invoice);
 /* Gives a draft its number and dates (due = issued + the customer's payment days). */
 void invoice_issue(struct arena *arena, struct invoice *invoice, slice id, slice number, instant issued);
 
@@ -53,6 +55,11 @@ void invoice_to_text(const struct invoice *invoice, struct buf *out);
  * status, issue date, id and number are taken as given but are under the seal. */
 MUST_USE bool invoice_verify(slice document, const struct invoice *derived,
                              void (*bad)(void *context, const char *what), void *context, struct error *err);
+/* The adjustments on a document, one span for each invoice it adjusts; and the charges as the document states them, for
+ * who can not derive them. In the arena. */
+MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *catalog, slice document,
+                                  struct adjustment_span **spans, size_t *span_count, struct charge **charges,
+                                  size_t *charge_count, struct error *err);
 /* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. `logo_path` may be empty.
  */
 MUST_USE bool invoice_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err);

@@ -54,14 +54,15 @@ static bool check_sums(struct check *c, const struct stored_invoice *i, const st
   return true;
 }
 
-/* What the ledger moved for it: charges + tax + rounding up - rounding down. */
+/* What the ledger moved for it: charges + tax + rounding up - rounding down - credits. */
 static bool check_transfers(struct check *c, const struct stored_invoice *i, struct error *err) {
-  amount charges, tax, up, down, sum;
+  amount charges, tax, up, down, credits, sum;
   if (!ledger_sum(c->ledger, i->id, CAUSE_CHARGE, i->currency, &charges, err) ||
       !ledger_sum(c->ledger, i->id, CAUSE_TAX, i->currency, &tax, err) ||
       !ledger_sum(c->ledger, i->id, CAUSE_ROUNDING_UP, i->currency, &up, err) ||
       !ledger_sum(c->ledger, i->id, CAUSE_ROUNDING_DOWN, i->currency, &down, err) ||
-      !amount_add(charges, tax, &sum, err) || !amount_add(sum, up, &sum, err) || !amount_sub(sum, down, &sum, err)) {
+      !ledger_sum(c->ledger, i->id, CAUSE_CREDIT, i->currency, &credits, err) || !amount_add(charges, tax, &sum, err) ||
+      !amount_sub(sum, credits, &sum, err) || !amount_add(sum, up, &sum, err) || !amount_sub(sum, down, &sum, err)) {
     return false;
   }
   if (amount_cmp(sum, i->total) != 0) {

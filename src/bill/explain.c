@@ -73,6 +73,25 @@ static void step(const struct json *s, struct buf *out) {
   buf_addc(out, '\n');
 }
 
+static void adjustment(const struct json *document, const struct json *line, struct buf *out) {
+  const struct json *a = json_get(line, "adjusts");
+  slice unit = json_text(line, "unit"), currency = json_text(document, "currency");
+  if (a == NULL) {
+    return;
+  }
+  buf_addf(out,
+           "  adjusts    invoice " SLICE_FMT " of " SLICE_FMT ": events " SLICE_FMT " to " SLICE_FMT
+           " of the journal came after it\n",
+           SLICE_ARG(json_text(a, "invoice")), SLICE_ARG(json_text(a, "period")), SLICE_ARG(json_text(a, "from_event")),
+           SLICE_ARG(json_text(a, "to_event")));
+  buf_addf(out, "  before     " SLICE_FMT " " SLICE_FMT " = " SLICE_FMT " " SLICE_FMT "\n",
+           SLICE_ARG(json_text(a, "quantity_before")), SLICE_ARG(unit), SLICE_ARG(json_text(a, "exact_before")),
+           SLICE_ARG(currency));
+  buf_addf(out, "  after      " SLICE_FMT " " SLICE_FMT " = " SLICE_FMT " " SLICE_FMT "\n",
+           SLICE_ARG(json_text(a, "quantity_after")), SLICE_ARG(unit), SLICE_ARG(json_text(a, "exact_after")),
+           SLICE_ARG(currency));
+}
+
 static bool tail(const struct json *document, const struct json *line, struct buf *out, struct error *err) {
   amount exact, billed, rounding;
   char text[DECIMAL_TEXT_MAX];
@@ -103,6 +122,7 @@ static bool explain(struct arena *arena, slice bytes, uint32_t number, struct bu
   for (const struct json *s = trace ? trace->child : NULL; s; s = s->next) {
     step(s, out);
   }
+  adjustment(document, line, out);
   return tail(document, line, out, err);
 }
 

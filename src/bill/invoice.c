@@ -86,6 +86,10 @@ bool invoice_build(struct arena *arena, const struct catalog *catalog, const str
   return ok;
 }
 
+bool invoice_is_credit(const struct invoice *invoice) {
+  return amount_cmp(invoice->total, AMOUNT_ZERO) < 0;
+}
+
 void invoice_issue(struct arena *arena, struct invoice *invoice, slice id, slice number, instant issued) {
   invoice->id = arena_copy(arena, id);
   invoice->number = arena_copy(arena, number);

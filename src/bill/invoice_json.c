@@ -103,6 +103,22 @@ static void put_origin(struct json_out *w, const struct charge *c) {
   }
 }
 
+static void put_adjustment(struct json_out *w, const struct adjustment *a) {
+  json_key(w, "adjusts");
+  json_open_object(w);
+  json_put_str(w, "period", a->span.period);
+  json_put_str(w, "invoice", a->span.invoice);
+  json_put_int(w, "from_event", (int64_t)a->span.from_event);
+  json_put_int(w, "to_event", (int64_t)a->span.to_event);
+  json_put_instant(w, "as_of_before", a->span.as_of_before);
+  json_put_instant(w, "as_of_after", a->span.as_of_after);
+  json_put_quantity(w, "quantity_before", a->units_before);
+  json_put_quantity(w, "quantity_after", a->units_after);
+  json_put_amount(w, "exact_before", a->exact_before);
+  json_put_amount(w, "exact_after", a->exact_after);
+  json_close_object(w);
+}
+
 static void put_line(struct json_out *w, const struct invoice *i, const struct invoice_line *line) {
   const struct charge *c = line->charge;
   json_open_object(w);
@@ -131,6 +147,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   json_put_instant(w, "from", c->segment->from);
   json_put_instant(w, "to", c->segment->to);
   put_origin(w, c);
+  if (c->adjustment) {
+    put_adjustment(w, c->adjustment);
+  }
   json_key(w, "trace");
   json_open_array(w);
   for (size_t s = 0; s < c->step_count; s++) {
@@ -193,6 +212,9 @@ static void put_totals(struct json_out *w, const struct invoice *i) {
 static void put_head(struct json_out *w, const struct invoice *i) {
   char period[2 * TIME_TEXT_MAX];
   json_put_cstr(w, "schema", "meterhouse.invoice.1");
+  if (invoice_is_credit(i)) {
+    json_put_cstr(w, "type", "credit_note");
+  }
   json_put_cstr(w, "status", invoice_status_name(i->status));
   if (i->status != INVOICE_DRAFT) {
     json_put_str(w, "id", i->id);

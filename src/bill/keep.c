@@ -13,6 +13,9 @@ const struct db_migration bill_migrations[] = {
      " issued INTEGER NOT NULL, due INTEGER NOT NULL, document BLOB NOT NULL, journal_position INTEGER NOT NULL);"
      "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period) WHERE status <> 'void';"
      "CREATE INDEX invoice_period ON invoice(period, id);"},
+    {"bill-3-adjustment", "CREATE TABLE invoice_adjustment(carrier TEXT NOT NULL, invoice TEXT NOT NULL,"
+                          " from_event INTEGER NOT NULL, to_event INTEGER NOT NULL, as_of INTEGER NOT NULL,"
+                          " PRIMARY KEY(carrier, invoice));"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -26,11 +29,11 @@ static bool take_integer(const struct db_row *row, void *context, struct error *
 
 /* "NW-2026-000001": one series a seller and year; the number is taken in the transaction that uses it, so none is lost.
  */
-static bool next_number(struct arena *arena, struct db *db, const struct catalog *catalog, instant now, slice *series,
-                        slice *number, struct error *err) {
+static bool next_number(struct arena *arena, struct db *db, const struct catalog *catalog, bool credit, instant now,
+                        slice *series, slice *number, struct error *err) {
   int64_t next = 0;
-  *series = slice_of(
-      arena_printf(arena, SLICE_FMT "%d-", SLICE_ARG(catalog->seller.invoice_prefix), time_civil_utc(now).year));
+  *series = slice_of(arena_printf(arena, SLICE_FMT "%s%d-", SLICE_ARG(catalog->seller.invoice_prefix),
+                                  credit ? "CN-" : "", time_civil_utc(now).year));
   if (!db_run(db, "INSERT INTO sequence(name, next) VALUES($1, 2) ON CONFLICT(name) DO UPDATE SET next = next + 1",
               DB_VALUES(DB_T(*series)), NULL, err) ||
       !db_query(db, "SELECT next - 1 FROM sequence WHERE name = $1", DB_VALUES(DB_T(*series)), take_integer, &next,
@@ -103,7 +106,7 @@ static void post(struct posting *p, const char *what, slice to, amount value, sl
                              .currency = slice_of(p->invoice->customer->currency->code),
                              .amount = back ? amount_negate(value) : value,
                              .time = p->invoice->issued,
-                             .cause = cause,
+                             .cause = back && !slice_eq(cause, CAUSE_ROUNDING_DOWN) ? CAUSE_CREDIT : cause,
                              .reference = p->invoice->id});
 }
 
@@ -158,6 +161,26 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
   return ok;
 }
 
+/* Each adjusted invoice once: the lines of one are of one stretch. */
+static bool keep_adjustments(struct db *db, const struct invoice *i, struct error *err) {
+  for (size_t l = 0; l < i->line_count; l++) {
+    const struct adjustment *a = i->lines[l].charge->adjustment;
+    if (a == NULL) {
+      continue;
+    }
+    const struct adjustment_span *s = &a->span;
+    if (!db_run(db,
+                "INSERT INTO invoice_adjustment(carrier, invoice, from_event, to_event, as_of)"
+                " SELECT $1, id, $3, $4, $5 FROM invoice WHERE number = $2 ON CONFLICT DO NOTHING",
+                DB_VALUES(DB_T(i->id), DB_T(s->invoice), DB_I((int64_t)s->from_event), DB_I((int64_t)s->to_event),
+                          DB_I(s->as_of_after.ns)),
+                NULL, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger, struct invoice *draft, instant now,
                       uint64_t journal_position, bool *existed, slice *id, struct error *err) {
   must(draft->status == INVOICE_DRAFT && db_in_transaction(db));
@@ -170,12 +193,13 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
     return true;
   }
   slice series, number;
-  if (!next_number(arena, db, draft->catalog, now, &series, &number, err)) {
+  if (!next_number(arena, db, draft->catalog, invoice_is_credit(draft), now, &series, &number, err)) {
     return false;
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
   *id = draft->id;
-  return post_all(arena, ledger, draft, err) && store(db, draft, series, period, journal_position, err);
+  return post_all(arena, ledger, draft, err) && store(db, draft, series, period, journal_position, err) &&
+         keep_adjustments(db, draft, err);
 }
 
 /* ---- reading ---- */

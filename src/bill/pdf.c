@@ -185,8 +185,9 @@ static void title(struct sheet *s, const char *logo_path) {
     text(s, MARGIN, 300, LEFT, at(s, "seller", "name"));
   }
   bool draft = slice_is(json_text(s->document, "status"), "draft");
+  bool credit = slice_is(json_text(s->document, "type"), "credit_note");
   style(s, "DejaVu Sans Bold 18", 0.1);
-  text(s, RIGHT, 0, RIGHT_ALIGNED, draft ? SLICE("DRAFT") : SLICE("INVOICE"));
+  text(s, RIGHT, 0, RIGHT_ALIGNED, draft ? SLICE("DRAFT") : credit ? SLICE("CREDIT NOTE") : SLICE("INVOICE"));
   s->y += 24;
   style(s, "DejaVu Sans 10", 0.3);
   text(s, RIGHT, 0, RIGHT_ALIGNED, json_text(s->document, "number"));

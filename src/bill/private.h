@@ -25,6 +25,7 @@ char *account_revenue(slice product, char name[ACCOUNT_NAME_MAX]);
 char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_CHARGE SLICE("charge")
 #define CAUSE_TAX SLICE("tax")
+#define CAUSE_CREDIT SLICE("credit")               /* a negative line or tax, the other way round */
 #define CAUSE_ROUNDING_UP SLICE("rounding up")     /* the customer owes more than the exact sum */
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PAYMENT SLICE("payment")

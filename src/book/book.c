@@ -23,7 +23,9 @@ static const struct db_migration book_migrations[] = {
     {"book-3-counts", "CREATE TABLE ingest_count(name TEXT PRIMARY KEY, events INTEGER NOT NULL);"},
     {"book-4-answers", "CREATE TABLE answer(caller TEXT NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL,"
                        " status INTEGER NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY(caller, key));"},
-    {"book-5-alerts",
+    {"book-5-backfills", "CREATE TABLE backfill(id TEXT PRIMARY KEY, customer TEXT NOT NULL, state TEXT NOT NULL,"
+                         " created INTEGER NOT NULL, body BLOB NOT NULL);"},
+    {"book-6-alerts",
      "CREATE TABLE alert(id TEXT PRIMARY KEY, customer TEXT NOT NULL, name TEXT NOT NULL, watched TEXT NOT NULL,"
      " per INTEGER NOT NULL, base TEXT NOT NULL, percents TEXT NOT NULL, created INTEGER NOT NULL,"
      " UNIQUE(customer, name));"
@@ -253,6 +255,44 @@ bool book_commit(struct book *book, struct error *err) {
   journal_done(book->journal);
   ledger_done(book->ledger);
   return true;
+}
+
+static bool write_rollup(struct book *book, const struct rollup *rollup, struct error *err) {
+  if (!book_begin(book, err)) {
+    return false;
+  }
+  if (!rollup_write(book->db, rollup, err)) {
+    book_undo(book);
+    return false;
+  }
+  return book_commit(book, err);
+}
+
+bool book_aggregate(struct book *book, struct error *err) {
+  for (struct rollup *rollup;;) {
+    if (!rollup_prepare(book->db, book->catalog, 1, &rollup, err)) {
+      return false;
+    }
+    if (rollup == NULL) {
+      return true;
+    }
+    bool ok = write_rollup(book, rollup, err);
+    rollup_free(rollup);
+    if (!ok) {
+      return false;
+    }
+  }
+}
+
+bool book_rebuild(struct book *book, struct error *err) {
+  if (!book_begin(book, err)) {
+    return false;
+  }
+  if (!db_run(book->db, "DELETE FROM rollup_state", DB_NO_VALUES, NULL, err)) {
+    book_undo(book);
+    return false;
+  }
+  return book_commit(book, err) && book_aggregate(book, err);
 }
 
 void book_undo(struct book *book) {

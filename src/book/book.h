@@ -26,6 +26,9 @@ MUST_USE bool book_begin(struct book *book, struct error *err);
 MUST_USE bool book_commit(struct book *book,
                           struct error *err); /* on false all of the batch is undone, memory included */
 void book_undo(struct book *book);
+/* Brings the kept aggregates up to the end of the journal, in transactions of its own: after an import, for instance.
+ * Questions are answered right without it, only slower. */
+MUST_USE bool book_aggregate(struct book *book, struct error *err);
 
 struct ingest_result {
   enum verdict verdict;
@@ -34,6 +37,55 @@ struct ingest_result {
 /* Checks against the catalog and appends. `results[i]` belongs to events[i]. */
 MUST_USE bool book_ingest(struct book *book, struct arena *arena, const struct event *events, size_t count,
                           struct ingest_result *results, struct error *err);
+
+/* ---- corrections: docs/corrections.md ---- */
+#define CORRECTION_ID_BYTES_MAX 64
+struct correction_request {
+  slice id; /* the caller's: the same again changes nothing */
+  slice reason;
+  enum correction_kind { CORRECT_VOID, CORRECT_AMEND, CORRECT_BACKFILL } kind;
+  slice source, event_id;     /* VOID, AMEND: the event that no longer counts */
+  const struct event *events; /* AMEND: the one that counts instead; its source and id are given to it. BACKFILL: all */
+  size_t count;
+  slice customer, meter; /* BACKFILL: within `range` only its events count for this meter of this customer */
+  struct period range;
+};
+struct correction_effect {
+  slice customer, period;
+  const struct currency *currency;
+  amount before, after; /* exact, before tax */
+  bool invoiced;        /* then the difference comes as an adjustment on the next invoice, or as a credit note */
+};
+struct correction_result {
+  slice id;
+  uint64_t number; /* of the correcting event */
+  bool repeated;   /* it was made before */
+  const struct correction_effect *effects;
+  size_t effect_count; /* of a preview */
+};
+/* Inside a batch. ERR_NOT_FOUND, ERR_CONFLICT or ERR_INVALID say what is wrong with it; then the batch must be undone.
+ */
+MUST_USE bool book_correct(struct book *book, struct arena *arena, const struct correction_request *request,
+                           struct correction_result *out, struct error *err);
+/* Outside of any: does it, looks at what comes of it, undoes it. */
+MUST_USE bool book_correct_preview(struct book *book, struct arena *arena, const struct correction_request *request,
+                                   struct correction_result *out, struct error *err);
+
+/* Backfills that wait: `body` is the request as it came. Inside a batch. */
+struct backfill {
+  slice id, customer, state; /* "draft", "applied", "dropped" */
+  instant created;
+  slice body;
+};
+struct backfill_list {
+  bool (*each)(void *context, const struct backfill *b, struct error *err);
+  void *context;
+};
+MUST_USE bool backfill_create(struct book *book, slice id, slice customer, slice body, instant now, struct error *err);
+MUST_USE bool backfill_each(struct book *book, slice id, slice after, size_t limit, const struct backfill_list *list,
+                            struct error *err);
+/* From draft to `state`; ERR_CONFLICT when it was decided otherwise before. */
+MUST_USE bool backfill_decide(struct book *book, slice id, const char *state, struct error *err);
 
 /* ---- reading: usage and ratings from the journal as it stands ---- */
 /* What the meters say over a period; freed with rating_set_free. */
@@ -44,6 +96,11 @@ struct rating_set {
   size_t row_count;
   struct rating *ratings;
   size_t rating_count; /* by customer, those with charges or unpriced usage */
+  const struct late_unpriced {
+    const struct customer *customer;
+    struct unpriced usage;
+  } * late_unpriced; /* came in after its period's invoice, and no price takes it */
+  size_t late_unpriced_count;
   uint64_t journal_position;
   instant as_of; /* levels still open were metered up to here */
 };
@@ -72,11 +129,15 @@ MUST_USE bool files_rate(const struct catalog *catalog, const struct rate_source
 /* Tells each kind of usage that no price took ("unpriced: customer ..") to `note`; returns their number. */
 uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *context, const char *what),
                              void *context);
+/* Adds charges (an invoice's adjustments) to a rating and its total. */
+MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
+                                 struct error *err);
 /* A draft invoice of one rating of the set. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                                  struct invoice *out, struct error *err);
-/* Hourly rows for queries: period as instants, same for all customers; empty customer = all. */
-MUST_USE bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out,
+/* Hourly rows for queries: period as instants, same for all customers; empty customer = all. `as_of` 0: now; otherwise
+ * the state of the book as it was then. */
+MUST_USE bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,
                          struct error *err);
 
 /* ---- closing ---- */
@@ -108,6 +169,12 @@ MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice inv
 struct check_result {
   uint64_t events, invoices, accounts, problems;
 };
+/* Makes the kept aggregates anew from the events. */
+MUST_USE bool book_rebuild(struct book *book, struct error *err);
+/* Only what needs no more than the store, on a BOOK_READ one: for a book that is too damaged to be opened for writing.
+ */
+MUST_USE bool book_check_store(struct book *book, void (*bad)(void *context, const char *what), void *context,
+                               struct check_result *out, struct error *err);
 MUST_USE bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
                          struct check_result *out, struct error *err);
 
@@ -158,7 +225,7 @@ struct command {
 };
 #define CORE_QUEUE_MAX 4096
 struct core *core_start(struct book *book);
-/* `committed` is called on the core thread after each commit; it must be quick. Once, before anything is submitted. */
+/* `committed` is called on the core thread after each commit; it must be quick. To be said once. */
 void core_listen(struct core *core, void (*committed)(void *context), void *context);
 MUST_USE bool core_submit(struct core *core, struct command *c,
                           struct error *err); /* ERR_LIMIT when the queue is full: answer 429 */

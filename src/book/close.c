@@ -21,10 +21,10 @@ static bool period_is_over(const struct rating_set *set, struct error *err) {
   return true;
 }
 
-static void describe_unpriced(const struct rating *rating, const struct unpriced *u, char text[512]) {
+static void describe_unpriced(const struct customer *customer, const struct unpriced *u, char text[512]) {
   char units[DECIMAL_TEXT_MAX];
   int n = snprintf(text, 512, "unpriced: customer " SLICE_FMT ", %s " SLICE_FMT " of meter " SLICE_FMT,
-                   SLICE_ARG(rating->customer->id), quantity_text(u->units, units), SLICE_ARG(u->meter->unit),
+                   SLICE_ARG(customer->id), quantity_text(u->units, units), SLICE_ARG(u->meter->unit),
                    SLICE_ARG(u->meter->name));
   for (size_t d = 0; d < u->meter->dimension_count && n > 0 && n < 400; d++) {
     n += snprintf(text + n, (size_t)(512 - n), ", " SLICE_FMT "=%.60s", SLICE_ARG(u->meter->dimensions[d]),
@@ -41,9 +41,14 @@ uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *co
   for (size_t i = 0; i < set->rating_count; i++) {
     for (size_t u = 0; u < set->ratings[i].unpriced_count; u++, count++) {
       char text[512];
-      describe_unpriced(&set->ratings[i], &set->ratings[i].unpriced[u], text);
+      describe_unpriced(set->ratings[i].customer, &set->ratings[i].unpriced[u], text);
       note(context, text);
     }
+  }
+  for (size_t i = 0; i < set->late_unpriced_count; i++, count++) {
+    char text[512];
+    describe_unpriced(set->late_unpriced[i].customer, &set->late_unpriced[i].usage, text);
+    note(context, text);
   }
   return count;
 }

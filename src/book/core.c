@@ -9,6 +9,7 @@
 struct core {
   uint32_t magic;
   struct book *book;
+  struct keeper *keeper;
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t wake;
@@ -42,8 +43,11 @@ static bool commit(struct core *core, struct error *err) {
   if (!book_commit(core->book, err)) {
     return false;
   }
-  if (core->committed) {
-    core->committed(core->listener);
+  pthread_mutex_lock(&core->lock);
+  void (*committed)(void *) = core->committed;
+  pthread_mutex_unlock(&core->lock);
+  if (committed) {
+    committed(core->listener);
   }
   return true;
 }
@@ -129,13 +133,16 @@ struct core *core_start(struct book *book) {
   must(pthread_mutex_init(&core->lock, NULL) == 0);
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
+  core->keeper = keeper_start(book, core);
   return core;
 }
 
 void core_listen(struct core *core, void (*committed)(void *context), void *context) {
   must(core->magic == CORE_MAGIC);
+  pthread_mutex_lock(&core->lock);
   core->listener = context;
   core->committed = committed;
+  pthread_mutex_unlock(&core->lock);
 }
 
 bool core_submit(struct core *core, struct command *c, struct error *err) {
@@ -155,6 +162,7 @@ bool core_submit(struct core *core, struct command *c, struct error *err) {
 
 void core_stop(struct core *core) {
   must(core->magic == CORE_MAGIC);
+  keeper_stop(core->keeper);
   pthread_mutex_lock(&core->lock);
   core->stopping = true;
   pthread_cond_signal(&core->wake);

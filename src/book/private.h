@@ -38,7 +38,16 @@ struct rate_request {
   uint64_t position;
   instant as_of;
   bool no_evidence; /* no invoice is to be made of it */
+  bool from_events; /* past the kept aggregates */
 };
 MUST_USE bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err);
+/* Keeps the aggregates near the end of the journal while the core runs. Stopped before the core. */
+struct keeper *keeper_start(struct book *book, struct core *core);
+void keeper_stop(struct keeper *keeper);
+/* Adds to the ratings of a period what came in for invoiced periods since; `customer` empty: all. */
+MUST_USE bool adjust(struct book *book, slice customer, slice period, struct rating_set *set, struct error *err);
+/* The same adjustments as a document names them, worked out again. */
+MUST_USE bool adjust_again(struct book *book, struct rating_set *set, struct rating *rating,
+                           const struct adjustment_span *spans, size_t count, struct error *err);
 const char *book_path(const struct book *book, struct arena *arena, const char *name);
 #endif

@@ -111,7 +111,8 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */
-  ok = ok && (out->journal_position == 0 || usage_load(out->usage, book->db, out->journal_position, err));
+  ok = ok && (out->journal_position == 0 || (request->from_events ? usage_from_events : usage_load)(
+                                                out->usage, book->db, out->journal_position, err));
   ok = ok && rate_all(out, book->catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
@@ -121,11 +122,19 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
 
 bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
   const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
-  return rate_at(book, &request, out, err);
+  if (!rate_at(book, &request, out, err)) {
+    return false;
+  }
+  if (!adjust(book, customer, period, out, err)) {
+    rating_set_free(out);
+    return false;
+  }
+  return true;
 }
 
 bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {
-  const struct rate_request request = {.period = period, .as_of = clock_now(), .no_evidence = true};
+  const struct rate_request request = {
+      .period = period, .as_of = clock_now(), .no_evidence = true, .from_events = true};
   return rate_at(book, &request, out, err);
 }
 
@@ -140,11 +149,23 @@ bool book_rate_some(struct book *book, const struct customer *const *customers, 
   return rate_at(book, &request, out, err);
 }
 
-bool book_usage(struct book *book, slice customer, struct period period, struct rating_set *out, struct error *err) {
-  *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog), .as_of = clock_now()};
+/* An empty book has no position to read up to. */
+static bool load_as_of(struct book *book, struct rating_set *set, instant as_of, struct error *err) {
+  if (as_of.ns == 0) {
+    return usage_load(set->usage, book->db, 0, err);
+  }
+  return journal_position_at(book->db, as_of, &set->journal_position, err) &&
+         (set->journal_position == 0 || usage_load(set->usage, book->db, set->journal_position, err));
+}
+
+bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,
+                struct error *err) {
+  *out = (struct rating_set){.arena = arena_new(), .usage = usage_new(book->catalog)};
+  out->as_of = as_of.ns ? as_of : clock_now();
   usage_until(out->usage, out->as_of);
+  usage_without_evidence(out->usage);
   usage_window(out->usage, customer, period, NULL, 0);
-  bool ok = usage_load(out->usage, book->db, 0, err) && usage_finish(out->usage, &out->rows, &out->row_count, err);
+  bool ok = load_as_of(book, out, as_of, err) && usage_finish(out->usage, &out->rows, &out->row_count, err);
   if (!ok) {
     rating_set_free(out);
   }

@@ -141,7 +141,7 @@ static int run(const struct cli_args *args) {
   const char *map_path = cli_value(args, "--map");
   bool ok = (!map_path || csv_map_load(map_path, &map, &err)) &&
             book_open(cli_value(args, "--data"), cli_value(args, "--catalog"), BOOK_WRITE, &intake.book, &err) &&
-            import_all(&intake, args, map, &err);
+            import_all(&intake, args, map, &err) && book_aggregate(intake.book, &err);
   book_close(intake.book);
   csv_map_free(map);
   arena_free(intake.arena);

@@ -20,6 +20,25 @@ static slice text_at(const struct json *document, const char *outer, const char 
 }
 
 /* The invoice that the usage files give for the document's customer and period. */
+/* Adjustments rest on other periods' usage, which is not here: they are taken as stated, each held to its own before
+ * and after, and to the sums and the seal. */
+static bool take_adjustments(struct verification *v, const struct json *document, struct rating_set *set,
+                             struct error *err) {
+  struct adjustment_span *spans;
+  struct charge *charges;
+  size_t span_count, charge_count;
+  struct buf bytes;
+  struct json_out w;
+  buf_init(&bytes, DOCUMENT_BYTES_MAX);
+  json_out_init(&w, &bytes, false);
+  json_value(&w, document);
+  bool ok = invoice_adjustments(set->arena, v->catalog, buf_slice(&bytes), &spans, &span_count, &charges, &charge_count,
+                                err) &&
+            rating_add_charges(set->arena, &set->ratings[0], charges, charge_count, err);
+  buf_free(&bytes);
+  return ok;
+}
+
 static bool derive(struct verification *v, const struct json *document, struct rating_set *set, struct invoice *out,
                    struct error *err) {
   const struct cli_args *args = v->args;
@@ -42,7 +61,8 @@ static bool derive(struct verification *v, const struct json *document, struct r
   if (!files_rate(v->catalog, &source, customer, period, cli_list, &v->listing, set, &stats, err)) {
     return false;
   }
-  if (set->rating_count == 1 && rating_set_invoice(set, v->catalog, &set->ratings[0], out, err)) {
+  if (set->rating_count == 1 && take_adjustments(v, document, set, err) &&
+      rating_set_invoice(set, v->catalog, &set->ratings[0], out, err)) {
     return true;
   }
   if (set->rating_count != 1) {

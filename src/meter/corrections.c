@@ -9,15 +9,6 @@ struct loading {
   struct arena *arena;
 };
 
-static const struct meter *meter_named(const struct catalog *catalog, slice name) {
-  for (size_t i = 0; i < catalog->meter_count; i++) {
-    if (slice_eq(catalog->meters[i].name, name)) {
-      return &catalog->meters[i];
-    }
-  }
-  return NULL;
-}
-
 static bool take_row(const struct db_row *row, void *context, struct error *err) {
   struct loading *l = context;
   struct correction c = {.number = (uint64_t)db_int(row, 0),
@@ -27,7 +18,7 @@ static bool take_row(const struct db_row *row, void *context, struct error *err)
                          .to = {db_int(row, 5)},
                          .last = (uint64_t)db_int(row, 6)};
   if (c.target == 0) {
-    c.meter = meter_named(l->catalog, db_bytes(row, 3));
+    c.meter = catalog_meter(l->catalog, db_bytes(row, 3));
     if (c.meter == NULL) {
       slice name = db_bytes(row, 3);
       return error_set(err, ERR_CORRUPT, "a backfill is of meter \"" SLICE_FMT "\", which the catalog no longer has",
@@ -94,4 +85,56 @@ bool corrections_hide(const struct corrections *c, uint64_t number, slice custom
     }
   }
   return is_target(c, number);
+}
+
+/* ---- keeping ---- */
+
+bool correction_keep(struct db *db, const struct correction_row *c, struct error *err) {
+  return db_run(db,
+                "INSERT INTO correction(number, id, kind, target, customer, meter, time_from, time_to, last)"
+                " VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                DB_VALUES(DB_I((int64_t)c->number), DB_T(c->id), DB_T(c->kind), DB_I((int64_t)c->target),
+                          DB_T(c->customer), DB_T(c->meter), DB_I(c->from.ns), DB_I(c->to.ns), DB_I((int64_t)c->last)),
+                NULL, err);
+}
+
+struct listing {
+  correction_each each;
+  void *context;
+};
+
+static bool list_one(const struct db_row *row, void *context, struct error *err) {
+  const struct listing *l = context;
+  struct correction_row c = {.number = (uint64_t)db_int(row, 0),
+                             .id = db_bytes(row, 1),
+                             .kind = db_bytes(row, 2),
+                             .target = (uint64_t)db_int(row, 3),
+                             .customer = db_bytes(row, 4),
+                             .meter = db_bytes(row, 5),
+                             .from = {db_int(row, 6)},
+                             .to = {db_int(row, 7)},
+                             .last = (uint64_t)db_int(row, 8)};
+  return l->each(l->context, &c, err);
+}
+
+bool correction_list(struct db *db, slice customer, uint64_t before, size_t limit, correction_each each, void *context,
+                     struct error *err) {
+  struct listing l = {each, context};
+  return db_query(db,
+                  "SELECT number, id, kind, target, customer, meter, time_from, time_to, last FROM correction"
+                  " WHERE ($1 = '' OR customer = $1) AND ($2 = 0 OR number < $2) ORDER BY number DESC LIMIT $3",
+                  DB_VALUES(DB_T(customer), DB_I((int64_t)before), DB_I((int64_t)limit)), list_one, &l, err);
+}
+
+static bool take_found(const struct db_row *row, void *context, struct error *err) {
+  (void)row;
+  (void)err;
+  *(bool *)context = true;
+  return true;
+}
+
+bool correction_of(struct db *db, uint64_t number, bool *found, struct error *err) {
+  *found = false;
+  return db_query(db, "SELECT 1 FROM correction WHERE target = $1 AND target > 0 LIMIT 1",
+                  DB_VALUES(DB_I((int64_t)number)), take_found, found, err);
 }

@@ -29,6 +29,21 @@ slice event_field_value(const struct event *e, slice name) {
   return (slice){0};
 }
 
+struct event event_copy(struct arena *arena, const struct event *e) {
+  struct event_field *fields = arena_array(arena, e->field_count, sizeof *fields);
+  for (size_t i = 0; i < e->field_count; i++) {
+    fields[i] = (struct event_field){arena_copy(arena, e->fields[i].name), arena_copy(arena, e->fields[i].value),
+                                     e->fields[i].number};
+  }
+  return (struct event){.id = arena_copy(arena, e->id),
+                        .source = arena_copy(arena, e->source),
+                        .type = arena_copy(arena, e->type),
+                        .subject = arena_copy(arena, e->subject),
+                        .time = e->time,
+                        .fields = fields,
+                        .field_count = e->field_count};
+}
+
 static int by_name(const void *a, const void *b) {
   return slice_cmp(((const struct event_field *)a)->name, ((const struct event_field *)b)->name);
 }

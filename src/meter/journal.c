@@ -17,10 +17,11 @@
 const struct db_migration journal_migrations[] = {
     {"journal-2", "CREATE TABLE journal(first INTEGER PRIMARY KEY, events INTEGER NOT NULL, time_min INTEGER NOT NULL,"
                   " time_max INTEGER NOT NULL, received INTEGER NOT NULL, bytes BLOB NOT NULL);"
-                  "CREATE TABLE correction(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
-                  " target INTEGER NOT NULL, customer TEXT NOT NULL, meter TEXT NOT NULL, time_from INTEGER NOT NULL,"
-                  " time_to INTEGER NOT NULL, last INTEGER NOT NULL);"
                   "CREATE TABLE identity_key(only INTEGER PRIMARY KEY CHECK(only = 1), bytes BLOB NOT NULL);"},
+    {"correction-1",
+     "CREATE TABLE correction(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+     " target INTEGER NOT NULL, customer TEXT NOT NULL, meter TEXT NOT NULL, time_from INTEGER NOT NULL,"
+     " time_to INTEGER NOT NULL, last INTEGER NOT NULL);"},
 };
 const size_t journal_migration_count = sizeof journal_migrations / sizeof *journal_migrations;
 
@@ -275,6 +276,29 @@ bool journal_append(struct journal *j, const struct event *events, size_t count,
                     struct error *err) {
   must(j->magic == JOURNAL_MAGIC && db_in_transaction(j->db));
   return registry_decide(j->registry, events, count, verdicts, err);
+}
+
+bool journal_find(struct journal *j, struct arena *arena, slice source, slice id, uint64_t *number, struct event *out,
+                  struct error *err) {
+  struct cached *c;
+  if (source.len == 0 || id.len == 0 || source.len > EVENT_ATTRIBUTE_BYTES_MAX || id.len > EVENT_ATTRIBUTE_BYTES_MAX) {
+    return error_set(err, ERR_INVALID, "an event is named by its source and its id, of up to %d bytes each",
+                     EVENT_ATTRIBUTE_BYTES_MAX);
+  }
+  if (!registry_find(j->registry, source, id, number, err) || *number == 0) {
+    return *number == 0 && err->code == ERR_NONE;
+  }
+  if (*number > j->written) {
+    *out = j->pending.items[*number - j->written - 1];
+    return true;
+  }
+  if (!cache_find(j, *number, &c, err)) {
+    return false;
+  }
+  block_event(c->arena, &c->block, (uint32_t)(*number - c->first), out);
+  out->id = c->ids[*number - c->first];
+  *out = event_copy(arena, out);
+  return true;
 }
 
 static bool put_block(struct journal *j, uint64_t first, const struct event *events, size_t count,

@@ -38,6 +38,7 @@ MUST_USE bool event_check(const struct event *e, const struct catalog *catalog, 
 slice event_field_value(const struct event *e, slice name); /* empty when absent */
 /* Structured CloudEvents JSON, one line, canonical: parses back to the same event. */
 void event_to_json(const struct event *e, struct buf *out);
+struct event event_copy(struct arena *arena, const struct event *e);
 uint64_t event_content_hash(const struct event *e); /* type, subject, time, fields: what conflict means */
 
 /* ---- files: NDJSON, JSON array of events, CSV with a map; each plain or .gz ---- */
@@ -89,6 +90,9 @@ MUST_USE bool journal_append(struct journal *journal, const struct event *events
 /* Writes what was accepted, as one block or several, before the transaction is committed; then comes journal_done, or
  * journal_undo when it failed: what was accepted since the last journal_done is forgotten. */
 MUST_USE bool journal_flush(struct journal *journal, struct error *err);
+/* The event of this identity, copied to the arena, and its number; number 0 when there is none. */
+MUST_USE bool journal_find(struct journal *journal, struct arena *arena, slice source, slice id, uint64_t *number,
+                           struct event *out, struct error *err);
 void journal_done(struct journal *journal);
 void journal_undo(struct journal *journal);
 uint64_t journal_count(const struct journal *journal); /* events accepted; the number of the last one */
@@ -119,9 +123,30 @@ MUST_USE bool journal_position_at(struct db *db, instant received, uint64_t *pos
  * read. */
 MUST_USE bool journal_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
                             uint64_t *events, struct error *err);
+/* Every page of the cached identities in `dir`: what is damaged is named; it is built again when the journal is opened
+ * or needs it. */
+MUST_USE bool journal_check_identities(const char *dir, void (*bad)(void *context, const char *what), void *context,
+                                       struct error *err);
 /* The block codec, for tests and fuzzing. encode: count >= 1. decode: ERR_CORRUPT on anything unexpected. */
 MUST_USE bool block_encode(const struct event *events, size_t count, struct buf *out, struct error *err);
 MUST_USE bool block_decode(struct arena *arena, slice bytes, struct event **events, size_t *count, struct error *err);
+
+/* ---- corrections: kept beside the journal, by the number of the event that says so ---- */
+struct correction_row {
+  uint64_t number; /* of the correcting event */
+  slice id, kind;  /* "void", "amend", "backfill" */
+  uint64_t target; /* void, amend: the event that no longer counts; 0: a backfill */
+  slice customer, meter;
+  instant from, to; /* what it touches; a backfill: within it `meter` no longer counts earlier events */
+  uint64_t last;    /* a backfill's own events follow its number up to here, and count for `meter` alone */
+};
+MUST_USE bool correction_keep(struct db *db, const struct correction_row *row, struct error *err);
+typedef bool (*correction_each)(void *context, const struct correction_row *row, struct error *err);
+/* Newest first; of one customer unless empty; numbered below `before` unless 0. */
+MUST_USE bool correction_list(struct db *db, slice customer, uint64_t before, size_t limit, correction_each each,
+                              void *context, struct error *err);
+/* Does a correction take out event `number` already? */
+MUST_USE bool correction_of(struct db *db, uint64_t number, bool *found, struct error *err);
 
 /* ---- usage: what the meters say, by customer, meter, dimensions and hour (UTC), cut also where the caller asks ----
  */
@@ -157,11 +182,27 @@ MUST_USE bool usage_load_new(struct usage *usage, struct db *db, uint64_t after,
 typedef void (*usage_corrected_each)(void *context, slice customer);
 MUST_USE bool usage_corrected(struct db *db, uint64_t after, uint64_t until, usage_corrected_each each, void *context,
                               struct error *err);
-/* Brings the kept aggregates up to the end of the journal, inside the caller's transaction; `*position` is where that
- * was. Made anew when the catalog's meters have changed. */
+/* The same from the events alone. */
+MUST_USE bool usage_from_events(struct usage *usage, struct db *db, uint64_t position, struct error *err);
+/* The kept aggregates follow the journal in two steps: prepared on any connection while the writer goes on, then
+ * written inside the writer's transaction. One at a time; made anew when the catalog's meters have changed. */
 extern const struct db_migration rollup_migrations[];
 extern const size_t rollup_migration_count;
-MUST_USE bool rollup_update(struct db *db, const struct catalog *catalog, uint64_t *position, struct error *err);
+/* Where they stand: the number of an event; 0 when there are none or the meters have changed since. */
+MUST_USE bool rollup_position(struct db *db, const struct catalog *catalog, uint64_t *out, struct error *err);
+struct rollup;
+/* `*out` is NULL when they lag less than `lag_min` events behind; otherwise some millions of events further. */
+MUST_USE bool rollup_prepare(struct db *db, const struct catalog *catalog, uint64_t lag_min, struct rollup **out,
+                             struct error *err);
+MUST_USE bool rollup_write(struct db *db, const struct rollup *rollup, struct error *err);
+void rollup_free(struct rollup *rollup);
+/* Reads all usage up to `now` both ways and names the customers whose aggregates differ. */
+MUST_USE bool rollup_check(struct db *db, const struct catalog *catalog, instant now,
+                           void (*bad)(void *context, const char *what), void *context, struct error *err);
+/* What the series of an integral meter stood at just before `at` (`unchanged`: without those that change at it): events
+ * that would set these levels again, without id, source and time. Before usage_finish. In the arena. */
+MUST_USE bool usage_levels(struct usage *usage, struct arena *arena, const struct meter *meter, instant at,
+                           bool unchanged, struct event **events, size_t *count, struct error *err);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of
  * the period. */
 MUST_USE bool usage_finish(struct usage *usage, const struct usage_row **rows, size_t *count, struct error *err);

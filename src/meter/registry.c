@@ -102,19 +102,26 @@ static bool heal(struct registry *r, uint64_t first, struct error *err) {
 
 /* ---- deciding ---- */
 
-static bool compare(const struct registry *r, uint64_t number, const struct event *e, enum verdict *out,
+/* What is known of an identity: nothing (EVENT_ACCEPTED), or the stored event that has it. */
+struct hit {
+  enum verdict verdict;
+  uint64_t number;
+};
+
+static bool compare(const struct registry *r, uint64_t number, const struct event *e, struct hit *out,
                     struct error *err) {
-  return r->hooks.compare(r->hooks.context, number, e, out, err);
+  out->number = number;
+  return r->hooks.compare(r->hooks.context, number, e, &out->verdict, err);
 }
 
 static bool ask_recent(const struct registry *r, const struct recent *w, uint64_t print, const struct event *e,
-                       enum verdict *out, struct error *err) {
+                       struct hit *out, struct error *err) {
   uint32_t offset;
   if (w->count == 0) {
     return true;
   }
   size_t at = recent_home(w, print);
-  while (*out == EVENT_ACCEPTED && recent_next(w, print, &at, &offset)) {
+  while (out->verdict == EVENT_ACCEPTED && recent_next(w, print, &at, &offset)) {
     if (!compare(r, w->first + offset, e, out, err)) {
       return false;
     }
@@ -122,7 +129,7 @@ static bool ask_recent(const struct registry *r, const struct recent *w, uint64_
   return true;
 }
 
-static bool ask_run(struct registry *r, size_t place, uint64_t print, const struct event *e, enum verdict *out,
+static bool ask_run(struct registry *r, size_t place, uint64_t print, const struct event *e, struct hit *out,
                     struct error *err) {
   uint32_t offsets[FOUND_MAX];
   size_t count;
@@ -134,7 +141,7 @@ static bool ask_run(struct registry *r, size_t place, uint64_t print, const stru
     log_line(LOG_WARN, "registry", "%s; built again from the journal", err->message);
     return heal(r, run->first, err);
   }
-  for (size_t i = 0; i < count && *out == EVENT_ACCEPTED; i++) {
+  for (size_t i = 0; i < count && out->verdict == EVENT_ACCEPTED; i++) {
     if (!compare(r, run->first + offsets[i], e, out, err)) {
       return false;
     }
@@ -143,22 +150,41 @@ static bool ask_run(struct registry *r, size_t place, uint64_t print, const stru
 }
 
 /* What is most likely comes first: a repeated event is mostly a recent one. */
-static bool decide(struct registry *r, uint64_t print, const struct event *e, enum verdict *out, struct error *err) {
-  *out = EVENT_ACCEPTED;
+static bool find(struct registry *r, uint64_t print, const struct event *e, struct hit *out, struct error *err) {
+  *out = (struct hit){EVENT_ACCEPTED, 0};
   bool ok = ask_recent(r, &r->active, print, e, out, err) && ask_recent(r, &r->frozen, print, e, out, err);
-  for (size_t i = r->run_count; i > 0 && ok && *out == EVENT_ACCEPTED; i--) {
+  for (size_t i = r->run_count; i > 0 && ok && out->verdict == EVENT_ACCEPTED; i--) {
     uint64_t healed = r->healed;
     ok = ask_run(r, i - 1, print, e, out, err);
     i = healed == r->healed ? i : r->run_count + 1;
   }
-  if (ok && *out == EVENT_ACCEPTED) {
+  return ok;
+}
+
+static bool decide(struct registry *r, uint64_t print, const struct event *e, enum verdict *out, struct error *err) {
+  struct hit match;
+  if (!find(r, print, e, &match, err)) {
+    return false;
+  }
+  *out = match.verdict;
+  if (match.verdict == EVENT_ACCEPTED) {
     struct taken taken = {print, (uint32_t)r->active.count};
     recent_add(&r->active, print, taken.offset);
     vec_push(&r->taken, taken);
     r->count++;
     r->hooks.accept(r->hooks.context, e);
   }
-  return ok;
+  return true;
+}
+
+bool registry_find(struct registry *r, slice source, slice id, uint64_t *number, struct error *err) {
+  const struct event probe = {.source = source, .id = id};
+  struct hit match;
+  if (!find(r, print_of(r, source, id), &probe, &match, err)) {
+    return false;
+  }
+  *number = match.verdict == EVENT_ACCEPTED ? 0 : match.number;
+  return true;
 }
 
 /* All the memory a few events will need is asked for first, so that waiting for it overlaps. */
@@ -391,4 +417,22 @@ void registry_memory(const struct registry *r, struct journal_memory *out) {
     out->older_events += run->count;
     out->older_bytes += (uint64_t)run->filter_blocks * 64 + (uint64_t)run->page_count * 8;
   }
+}
+
+bool journal_check_identities(const char *path, void (*bad)(void *context, const char *what), void *context,
+                              struct error *err) {
+  DIR *dir = opendir(path);
+  struct arena *arena = arena_new();
+  (void)err;
+  for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+    struct error why = {0};
+    if (ends_with(entry->d_name, ".run") && !run_check(arena_printf(arena, "%s/%s", path, entry->d_name), &why)) {
+      bad(context, why.message);
+    }
+  }
+  if (dir) {
+    closedir(dir);
+  }
+  arena_free(arena);
+  return true;
 }

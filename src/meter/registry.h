@@ -30,6 +30,8 @@ void registry_close(struct registry *r);
 /* A run that turns out to be damaged is built again from the journal on the spot. */
 MUST_USE bool registry_decide(struct registry *r, const struct event *events, size_t count, enum verdict *verdicts,
                               struct error *err);
+/* The number of the event with this identity; 0 when there is none. */
+MUST_USE bool registry_find(struct registry *r, slice source, slice id, uint64_t *number, struct error *err);
 MUST_USE bool registry_replay(struct registry *r, slice source, slice id, struct error *err);
 void registry_done(struct registry *r);
 void registry_undo(struct registry *r);
@@ -78,6 +80,8 @@ struct run_making {
 };
 MUST_USE bool run_make(const struct run_making *making, struct run **out, struct error *err);
 MUST_USE bool run_load(const char *path, uint64_t key_check, struct run **out, struct error *err);
+/* Reads all of a run, whichever book it is of. */
+MUST_USE bool run_check(const char *path, struct error *err);
 void run_close(struct run *run);
 void run_remove(struct run *run); /* closes and deletes the file */
 void run_prefetch(const struct run *run, uint64_t print);

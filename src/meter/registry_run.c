@@ -330,7 +330,9 @@ static bool tables_hold(const struct run_head *head, const struct run *run) {
 static bool load(struct run *run, uint64_t key_check, struct error *err) {
   struct run_head head;
   struct stat file;
-  run->file = open(run->path, O_RDONLY | O_CLOEXEC);
+  if (run->file < 0) {
+    run->file = open(run->path, O_RDONLY | O_CLOEXEC);
+  }
   if (run->file < 0 || fstat(run->file, &file) != 0) {
     return error_set(err, ERR_IO, "%s: %s", run->path, strerror(errno));
   }
@@ -367,4 +369,26 @@ bool run_load(const char *path, uint64_t key_check, struct run **out, struct err
   }
   *out = run;
   return true;
+}
+
+/* ---- checking ---- */
+
+bool run_check(const char *path, struct error *err) {
+  struct run *run = run_new(path);
+  struct run_entry entry;
+  struct run_head head;
+  bool end = false, ok = false;
+  run->file = open(path, O_RDONLY | O_CLOEXEC);
+  if (run->file < 0) {
+    ok = error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+  } else if (read_at(run, &head, sizeof head, 0, err)) {
+    ok = load(run, head.key_check, err);
+  }
+  struct run_reader reader = {.run = run};
+  while (ok && !end) {
+    ok = run_read(&reader, &entry, &end, err);
+  }
+  free(reader.bytes);
+  run_close(run);
+  return ok;
 }

@@ -2,6 +2,7 @@
  * it. docs/metering.md. */
 #include "meter/rollup.h"
 #include "base/hash.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define PARTS_MAX 8
@@ -66,35 +67,53 @@ bool rollup_position(struct db *db, const struct catalog *catalog, uint64_t *out
   return true;
 }
 
-static bool set_state(struct db *db, const struct catalog *catalog, uint64_t position, struct error *err) {
-  struct digest meters = digest_meters(catalog);
-  slice bytes = {(const char *)meters.bytes, sizeof meters.bytes};
-  return db_run(db,
-                "INSERT INTO rollup_state(only, position, meters) VALUES(1, $1, $2)"
-                " ON CONFLICT(only) DO UPDATE SET position = $1, meters = $2",
-                DB_VALUES(DB_I((int64_t)position), DB_B(bytes)), NULL, err);
-}
+/* ---- preparing: on any connection, while the writer goes on ---- */
 
-/* ---- writing ---- */
-
-struct writing {
+struct step {
+  enum { FORGET_PAGES, FORGET_PLACE, KEEP_PART } what;
+  struct rollup_place place; /* FORGET_PAGES: from place.page to last_page, of every kind */
+  int64_t last_page;
+  uint64_t part;
+  slice bytes;
+};
+struct rollup {
+  struct arena *arena;
   struct db *db;
   const struct catalog *catalog;
-  uint64_t part;
-  bool merging;
+  struct digest meters;
+  uint64_t from, to, part;
+  VEC(struct step) steps;
 };
 
-struct counting {
-  int64_t parts;
-};
+static slice copy_customer(struct rollup *r, slice customer) {
+  return arena_copy(r->arena, customer);
+}
 
-static bool take_count(const struct db_row *row, void *context, struct error *err) {
+static bool forgotten(const struct rollup *r, const struct rollup_place *place) {
+  for (size_t i = 0; i < r->steps.count; i++) {
+    const struct step *s = &r->steps.items[i];
+    if (s->what == FORGET_PAGES && slice_eq(s->place.customer, place->customer) && place->page >= s->place.page &&
+        place->page <= s->last_page) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool add_part(void *context, const struct rollup_place *place, slice bytes, struct error *err) {
   (void)err;
-  ((struct counting *)context)->parts = db_int(row, 0);
+  struct rollup *r = context;
+  struct step step = {.what = KEEP_PART, .place = *place, .part = r->part, .bytes = arena_copy(r->arena, bytes)};
+  step.place.customer = copy_customer(r, place->customer);
+  vec_push(&r->steps, step);
   return true;
 }
 
-static bool write_part(void *context, const struct rollup_place *place, slice bytes, struct error *err);
+static bool take_count(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  *(int64_t *)context = db_int(row, 0);
+  return true;
+}
 
 struct reading_parts {
   struct usage *usage;
@@ -106,103 +125,144 @@ static bool read_part(const struct db_row *row, void *context, struct error *err
   return rollup_import(r->usage, r->place, db_bytes(row, 0), err);
 }
 
-/* Many small parts become one. */
-static bool merge_parts(const struct writing *w, const struct rollup_place *place, struct error *err) {
-  struct usage *u = usage_new(w->catalog);
+static bool merge_with_kept(struct rollup *r, const struct rollup_place *place, slice bytes, struct error *err) {
+  struct usage *u = usage_new(r->catalog);
   struct reading_parts reading = {u, place};
-  struct writing merged = {w->db, w->catalog, w->part, true};
+  struct step forget = {.what = FORGET_PLACE, .place = *place};
   usage_whole_hours(u);
-  bool ok = db_query(w->db, "SELECT bytes FROM rollup WHERE customer = $1 AND kind = $2 AND page = $3 ORDER BY part",
+  forget.place.customer = copy_customer(r, place->customer);
+  vec_push(&r->steps, forget);
+  bool ok = db_query(r->db, "SELECT bytes FROM rollup WHERE customer = $1 AND kind = $2 AND page = $3 ORDER BY part",
                      DB_VALUES(DB_T(place->customer), DB_I((int64_t)place->kind), DB_I(place->page)), read_part,
                      &reading, err) &&
-            db_run(w->db, "DELETE FROM rollup WHERE customer = $1 AND kind = $2 AND page = $3",
-                   DB_VALUES(DB_T(place->customer), DB_I((int64_t)place->kind), DB_I(place->page)), NULL, err) &&
-            rollup_export(u, write_part, &merged, err);
+            rollup_import(u, place, bytes, err) && rollup_export(u, add_part, r, err);
   usage_free(u);
   return ok;
 }
 
-static bool write_part(void *context, const struct rollup_place *place, slice bytes, struct error *err) {
-  const struct writing *w = context;
-  struct counting counting = {0};
-  if (!db_run(w->db, "INSERT INTO rollup(customer, kind, page, part, bytes) VALUES($1, $2, $3, $4, $5)",
-              DB_VALUES(DB_T(place->customer), DB_I((int64_t)place->kind), DB_I(place->page), DB_I((int64_t)w->part),
-                        DB_B(bytes)),
-              NULL, err)) {
+/* Many small parts become one. */
+static bool add_or_merge(void *context, const struct rollup_place *place, slice bytes, struct error *err) {
+  struct rollup *r = context;
+  int64_t parts = 0;
+  if (!db_query(r->db, "SELECT count(*) FROM rollup WHERE customer = $1 AND kind = $2 AND page = $3",
+                DB_VALUES(DB_T(place->customer), DB_I((int64_t)place->kind), DB_I(place->page)), take_count, &parts,
+                err)) {
     return false;
   }
-  if (w->merging) {
-    return true;
-  }
-  return db_query(w->db, "SELECT count(*) FROM rollup WHERE customer = $1 AND kind = $2 AND page = $3",
-                  DB_VALUES(DB_T(place->customer), DB_I((int64_t)place->kind), DB_I(place->page)), take_count,
-                  &counting, err) &&
-         (counting.parts < PARTS_MAX || merge_parts(w, place, err));
+  return parts + 1 < PARTS_MAX || forgotten(r, place) ? add_part(context, place, bytes, err)
+                                                      : merge_with_kept(r, place, bytes, err);
 }
 
-/* ---- corrections: what they touch is read again ---- */
-
-static bool forget_pages(struct db *db, slice customer, int64_t from, int64_t to, struct error *err) {
-  return db_run(db, "DELETE FROM rollup WHERE customer = $1 AND page >= $2 AND page <= $3",
-                DB_VALUES(DB_T(customer), DB_I(from), DB_I(to)), NULL, err);
-}
-
-static bool read_pages_again(const struct writing *w, const struct correction *c, uint64_t until, uint64_t corrected,
-                             struct error *err) {
+/* What a correction touches is read again, up to where the aggregates stood. */
+static bool read_pages_again(struct rollup *r, const struct correction *c, struct error *err) {
   int64_t first = rollup_page(c->from), last = rollup_page((instant){c->to.ns - 1});
+  struct step forget = {.what = FORGET_PAGES, .place = {copy_customer(r, c->customer), 0, first}, .last_page = last};
   struct period pages = {{first * ROLLUP_PAGE_NS}, {(last + 1) * ROLLUP_PAGE_NS}};
-  struct journal_range range = {.until = until, .from = pages.from, .before = pages.to};
-  struct usage *u = usage_new(w->catalog);
+  struct journal_range range = {.until = r->from, .from = pages.from, .before = pages.to};
+  struct usage *u = usage_new(r->catalog);
+  vec_push(&r->steps, forget);
   usage_whole_hours(u);
   usage_only(u, c->customer, pages);
-  bool ok = forget_pages(w->db, c->customer, first, last, err) &&
-            (until == 0 ||
-             (usage_scan_as_of(u, w->db, &range, corrected, err) && rollup_export(u, write_part, (void *)w, err)));
+  r->part = r->to * 2;
+  bool ok = r->from == 0 || (usage_scan_as_of(u, r->db, &range, r->to, err) && rollup_export(u, add_part, r, err));
   usage_free(u);
   return ok;
 }
 
-static bool apply_corrections(const struct writing *w, uint64_t from, uint64_t to, struct error *err) {
-  struct arena *arena = arena_new();
+static bool apply_corrections(struct rollup *r, struct error *err) {
   struct corrections fresh;
-  bool ok = corrections_load(arena, w->db, w->catalog, from, to, &fresh, err);
+  bool ok = corrections_load(r->arena, r->db, r->catalog, r->from, r->to, &fresh, err);
   for (size_t i = 0; ok && i < fresh.items.count; i++) {
-    ok = read_pages_again(w, &fresh.items.items[i], from, to, err);
+    ok = read_pages_again(r, &fresh.items.items[i], err);
   }
   corrections_free(&fresh);
-  arena_free(arena);
   return ok;
 }
 
-/* ---- going on from where it stands ---- */
-
-static bool add_chunk(struct writing *w, uint64_t from, uint64_t to, struct error *err) {
-  struct journal_range range = {.after = from, .until = to};
-  struct usage *u = usage_new(w->catalog);
+static bool prepare(struct rollup *r, struct error *err) {
+  struct journal_range range = {.after = r->from, .until = r->to};
+  struct usage *u = usage_new(r->catalog);
   usage_whole_hours(u);
-  w->part = to;
-  bool ok = apply_corrections(w, from, to, err) && usage_scan_as_of(u, w->db, &range, to, err) &&
-            rollup_export(u, write_part, w, err) && set_state(w->db, w->catalog, to, err);
+  bool ok = apply_corrections(r, err) && usage_scan_as_of(u, r->db, &range, r->to, err);
+  r->part = r->to * 2 + 1;
+  ok = ok && rollup_export(u, add_or_merge, r, err);
   usage_free(u);
   return ok;
 }
 
-bool rollup_update(struct db *db, const struct catalog *catalog, uint64_t *position, struct error *err) {
-  struct writing w = {.db = db, .catalog = catalog};
+bool rollup_prepare(struct db *db, const struct catalog *catalog, uint64_t lag_min, struct rollup **out,
+                    struct error *err) {
   uint64_t at, last;
+  *out = NULL;
   if (!rollup_position(db, catalog, &at, err) || !journal_last(db, &last, err)) {
     return false;
+  }
+  if (at == last || last - at < lag_min) {
+    return true;
+  }
+  struct rollup *r = mem_alloc(sizeof *r);
+  r->arena = arena_new();
+  r->db = db;
+  r->catalog = catalog;
+  r->meters = digest_meters(catalog);
+  r->from = at;
+  r->to = last - at > CHUNK_EVENTS ? at + CHUNK_EVENTS : last;
+  if (!prepare(r, err)) {
+    rollup_free(r);
+    return false;
+  }
+  *out = r;
+  return true;
+}
+
+void rollup_free(struct rollup *r) {
+  if (r == NULL) {
+    return;
+  }
+  vec_free(&r->steps);
+  arena_free(r->arena);
+  free(r);
+}
+
+/* ---- writing what was prepared ---- */
+
+static bool take_step(struct db *db, const struct step *s, struct error *err) {
+  const struct rollup_place *p = &s->place;
+  switch (s->what) {
+  case FORGET_PAGES:
+    return db_run(db, "DELETE FROM rollup WHERE customer = $1 AND page >= $2 AND page <= $3",
+                  DB_VALUES(DB_T(p->customer), DB_I(p->page), DB_I(s->last_page)), NULL, err);
+  case FORGET_PLACE:
+    return db_run(db, "DELETE FROM rollup WHERE customer = $1 AND kind = $2 AND page = $3",
+                  DB_VALUES(DB_T(p->customer), DB_I((int64_t)p->kind), DB_I(p->page)), NULL, err);
+  case KEEP_PART:
+    break;
+  }
+  return db_run(
+      db, "INSERT INTO rollup(customer, kind, page, part, bytes) VALUES($1, $2, $3, $4, $5)",
+      DB_VALUES(DB_T(p->customer), DB_I((int64_t)p->kind), DB_I(p->page), DB_I((int64_t)s->part), DB_B(s->bytes)), NULL,
+      err);
+}
+
+bool rollup_write(struct db *db, const struct rollup *r, struct error *err) {
+  uint64_t at;
+  slice meters = {(const char *)r->meters.bytes, sizeof r->meters.bytes};
+  if (!rollup_position(db, r->catalog, &at, err)) {
+    return false;
+  }
+  if (at != r->from) {
+    return error_set(err, ERR_BUSY, "the aggregates have gone on meanwhile");
   }
   if (at == 0 && !db_run(db, "DELETE FROM rollup", DB_NO_VALUES, NULL, err)) {
     return false;
   }
-  while (at < last) {
-    uint64_t to = last - at > CHUNK_EVENTS ? at + CHUNK_EVENTS : last;
-    if (!add_chunk(&w, at, to, err)) {
+  for (size_t i = 0; i < r->steps.count; i++) {
+    if (!take_step(db, &r->steps.items[i], err)) {
       return false;
     }
-    at = to;
   }
-  *position = at;
-  return true;
+  return db_run(db,
+                "INSERT INTO rollup_state(only, position, meters) VALUES(1, $1, $2)"
+                " ON CONFLICT(only) DO UPDATE SET position = $1, meters = $2",
+                DB_VALUES(DB_I((int64_t)r->to), DB_B(meters)), NULL, err);
 }

@@ -17,11 +17,9 @@ struct rollup_place {
   int64_t page; /* ROLLUP_PAGE_HOURS since 1970 */
 };
 int64_t rollup_page(instant t);
-/* Where the aggregates stand; 0 when there are none or the meters have changed since. */
-MUST_USE bool rollup_position(struct db *db, const struct catalog *catalog, uint64_t *out, struct error *err);
-typedef bool (*rollup_write)(void *context, const struct rollup_place *place, slice bytes, struct error *err);
+typedef bool (*rollup_take)(void *context, const struct rollup_place *place, slice bytes, struct error *err);
 /* Every part of a builder of whole hours. */
-MUST_USE bool rollup_export(const struct usage *usage, rollup_write write, void *context, struct error *err);
+MUST_USE bool rollup_export(const struct usage *usage, rollup_take take, void *context, struct error *err);
 /* Adds a part to any builder: whole hours inside the customer's window; ERR_CORRUPT when it does not hold together. */
 MUST_USE bool rollup_import(struct usage *usage, const struct rollup_place *place, slice bytes, struct error *err);
 #endif

@@ -111,7 +111,7 @@ static void put_sight(struct exporting *x, const struct first_sight *s) {
   put_varint(b, (uint64_t)s->time.ns);
 }
 
-static bool write_part(const struct part *part, rollup_write write, void *context, struct error *err) {
+static bool write_part(const struct part *part, rollup_take take, void *context, struct error *err) {
   if (part->bytes.failed) {
     return error_set(err, ERR_LIMIT, "the aggregates of one customer and month are larger than a gigabyte");
   }
@@ -124,12 +124,12 @@ static bool write_part(const struct part *part, rollup_write write, void *contex
   memcpy(packed + 8, &unpacked, 4);
   uint32_t check = crc32c(0, packed + 8, size + 4);
   memcpy(packed + 4, &check, 4);
-  bool ok = write(context, &part->place, (slice){packed, ROLLUP_HEAD_BYTES + size}, err);
+  bool ok = take(context, &part->place, (slice){packed, ROLLUP_HEAD_BYTES + size}, err);
   free(packed);
   return ok;
 }
 
-bool rollup_export(const struct usage *u, rollup_write write, void *context, struct error *err) {
+bool rollup_export(const struct usage *u, rollup_take take, void *context, struct error *err) {
   struct exporting x = {.arena = arena_new()};
   bool ok = true;
   for (size_t i = 0; i < u->all_sets.count; i++) {
@@ -142,7 +142,7 @@ bool rollup_export(const struct usage *u, rollup_write write, void *context, str
     put_sight(&x, u->all_sights.items[i]);
   }
   for (size_t i = 0; i < x.parts.count; i++) {
-    ok = ok && write_part(x.parts.items[i], write, context, err);
+    ok = ok && write_part(x.parts.items[i], take, context, err);
     buf_free(&x.parts.items[i]->bytes);
   }
   vec_free(&x.parts);

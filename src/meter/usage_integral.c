@@ -82,3 +82,58 @@ bool usage_integrate(struct usage *u, struct error *err) {
   }
   return true;
 }
+
+/* ---- levels at a moment ---- */
+
+/* The fields that make a meter count this level: its filters' first values, its dimensions, its series and value. */
+static struct event event_of_level(struct arena *arena, const struct level_change *c) {
+  const struct meter *m = c->meter;
+  char text[DECIMAL_TEXT_MAX];
+  struct event e = {.type = m->event_type, .subject = arena_copy(arena, c->customer)};
+  struct event_field *fields = arena_array(arena, m->filter_count + m->dimension_count + 2, sizeof *fields);
+  slice level = arena_copy(arena, slice_of(quantity_text(c->level, text)));
+  fields[e.field_count++] = (struct event_field){m->value_field, level, true};
+  if (m->series_field.len > 0) {
+    fields[e.field_count++] = (struct event_field){m->series_field, arena_copy(arena, c->series), false};
+  }
+  e.fields = fields;
+  for (size_t d = 0; d < m->dimension_count; d++) {
+    bool there = slice_eq(m->dimensions[d], m->series_field) || c->dimensions[d].len == 0;
+    if (!there) {
+      fields[e.field_count++] = (struct event_field){m->dimensions[d], arena_copy(arena, c->dimensions[d]), false};
+    }
+  }
+  for (size_t f = 0; f < m->filter_count; f++) {
+    bool there = false;
+    for (size_t i = 0; i < e.field_count && !there; i++) {
+      there = slice_eq(fields[i].name, m->filters[f].field);
+    }
+    if (!there) {
+      fields[e.field_count++] = (struct event_field){m->filters[f].field, m->filters[f].values[0], false};
+    }
+  }
+  return e;
+}
+
+bool usage_levels(struct usage *u, struct arena *arena, const struct meter *meter, instant at, bool unchanged,
+                  struct event **events, size_t *count, struct error *err) {
+  *count = 0;
+  *events = arena_array(arena, u->changes.count + 1, sizeof **events);
+  if (u->changes.count > 0) {
+    qsort(u->changes.items, u->changes.count, sizeof *u->changes.items, change_order);
+  }
+  for (size_t i = 0; i < u->changes.count; i++) {
+    const struct level_change *c = &u->changes.items[i];
+    const struct level_change *next = i + 1 < u->changes.count && same_series(c, c + 1) ? c + 1 : NULL;
+    bool holds = c->time.ns < at.ns && (next == NULL || next->time.ns >= at.ns + unchanged);
+    if (c->meter != meter || !holds || quantity_is_zero(c->level)) {
+      continue;
+    }
+    struct event e = event_of_level(arena, c);
+    if (!event_sort_fields((struct event_field *)e.fields, e.field_count, err)) {
+      return false;
+    }
+    (*events)[(*count)++] = e;
+  }
+  return true;
+}

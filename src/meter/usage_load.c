@@ -168,6 +168,11 @@ static instant latest_end(const struct usage *u) {
   return end;
 }
 
+bool usage_from_events(struct usage *u, struct db *db, uint64_t position, struct error *err) {
+  struct journal_range range = {.until = position, .before = latest_end(u)};
+  return usage_scan_as_of(u, db, &range, position, err);
+}
+
 bool usage_load(struct usage *u, struct db *db, uint64_t position, struct error *err) {
   uint64_t kept, last = position;
   if (!rollup_position(db, u->catalog, &kept, err) || (position == 0 && !journal_last(db, &last, err))) {
@@ -177,8 +182,7 @@ bool usage_load(struct usage *u, struct db *db, uint64_t position, struct error 
     return true;
   }
   if (wants_evidence(u) || kept == 0 || last < kept) {
-    struct journal_range range = {.until = last, .before = latest_end(u)};
-    return usage_scan_as_of(u, db, &range, last, err);
+    return usage_from_events(u, db, last, err);
   }
   return corrections_load(u->arena, db, u->catalog, 0, last, &u->corrections, err) && read_kept(u, db, kept, last, err);
 }

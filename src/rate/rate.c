@@ -13,6 +13,8 @@ const char *charge_kind_name(enum charge_kind kind) {
     return "fee";
   case CHARGE_TRUE_UP:
     return "true_up";
+  case CHARGE_ADJUSTMENT:
+    return "adjustment";
   }
   return "unknown";
 }

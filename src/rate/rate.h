@@ -16,7 +16,7 @@ MUST_USE bool rate_segments(struct arena *arena, const struct catalog *catalog, 
 /* Where usage rows must be cut for this customer: the inner borders of the segments. */
 size_t rate_cuts(const struct segment *segments, size_t count, instant *cuts, size_t max);
 
-enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP };
+enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT };
 const char *charge_kind_name(enum charge_kind kind);
 
 /* One step of how a charge came to be: so many raw units at this price gave that amount. */
@@ -31,16 +31,29 @@ struct trace_step {
   uint32_t rows, events;
   const char *note; /* "minimum 10", "maximum 100", "tier 2 entered: flat 5", "prorated 12 of 31 days"; may be NULL */
 };
+/* A closed period of a customer, as its events stood at two positions of the journal. */
+struct adjustment_span {
+  slice customer, period, invoice; /* number of the invoice that is adjusted */
+  uint64_t from_event, to_event;   /* accounted for before; accounted for by this adjustment */
+  instant as_of_before, as_of_after;
+};
+/* What later events made of a charge that was invoiced. The charge's own numbers are the difference. */
+struct adjustment {
+  struct adjustment_span span;
+  quantity units_before, units_after;
+  amount exact_before, exact_after;
+};
 /* One charge: all usage of a customer that one price took in one segment, or a fee, or a true-up. */
 struct charge {
   enum charge_kind kind;
   slice name, product, unit;
   const struct segment *segment;
-  const struct price_rule *price; /* USAGE */
-  const struct fee *fee;          /* FEE */
-  const struct meter *meter;      /* USAGE */
-  quantity raw;                   /* all of it; FEE: count (x prorated share x hours) */
-  quantity units;                 /* raw / base_per_unit, half-even to 1e-9: for people */
+  const struct price_rule *price;      /* USAGE */
+  const struct fee *fee;               /* FEE */
+  const struct meter *meter;           /* USAGE, ADJUSTMENT */
+  const struct adjustment *adjustment; /* ADJUSTMENT */
+  quantity raw;                        /* all of it; FEE: count (x prorated share x hours) */
+  quantity units;                      /* raw / base_per_unit, half-even to 1e-9: for people */
   quantity included_units;
   bool has_unit_price;     /* one price for all of it */
   struct price unit_price; /* per unit as written in the catalog (before the multiplier) */

@@ -52,6 +52,19 @@ static bool run_script(struct db *db, const char *sql, struct error *err) {
   return result == SQLITE_OK || fail(db, result, sql, err);
 }
 
+/* A killed process may have left a commit that was written but not synced. It is read as done, so it must be durable
+ * before anything is answered. A checkpoint syncs the log first: a full disk stops it only after that. */
+static bool sync_recovered(struct db *db, struct error *err) {
+  int result = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+  if (result == SQLITE_OK || result == SQLITE_BUSY || result == SQLITE_FULL) {
+    return true;
+  }
+  fail(db, result, "the checkpoint at opening", err);
+  /* A log that could not be synced may have lost what was just read from it: closing must not copy it into the book. */
+  sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  return false;
+}
+
 bool db_open(const char *path, enum db_mode mode, struct db **out, struct error *err) {
   struct db *db = mem_alloc(sizeof *db);
   db->magic = DB_MAGIC;
@@ -65,7 +78,7 @@ bool db_open(const char *path, enum db_mode mode, struct db **out, struct error 
     ok = run_script(db, "PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;", err);
   }
   if (ok && mode == DB_READ_WRITE) {
-    ok = run_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", err);
+    ok = run_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", err) && sync_recovered(db, err);
   }
   if (!ok) {
     error_at(err, "%s", path);

@@ -39,7 +39,6 @@ struct world {
   struct live_view *view;
   instant now;
   unsigned next_id;
-  bool corrects;                          /* else aggregates are kept */
   slice customers[STEPS * BATCH_MAX + 1]; /* of each event, by number */
 };
 
@@ -54,7 +53,6 @@ static void open_world(struct world *w, uint64_t seed) {
   struct error err = {0};
   *w = (struct world){.dir = "/tmp/prop_live.XXXXXX", .now = {START_S * NS_PER_S}};
   random_seed(&w->rng, seed, 1);
-  w->corrects = random_below(&w->rng, 2) == 0;
   must(mkdtemp(w->dir) != NULL);
   snprintf(w->catalog_path, sizeof w->catalog_path, "%s/c.yaml", w->dir);
   FILE *f = fopen(w->catalog_path, "w");
@@ -120,13 +118,13 @@ static void correct(struct world *w, struct error *err) {
   uint64_t target = 1 + random_below(&w->rng, count);
   char id[24];
   snprintf(id, sizeof id, "%llu", (unsigned long long)count);
-  done(db_run(book_db(w->book),
-              "INSERT INTO correction(number, id, kind, target, customer, meter, time_from, time_to, last)"
-              " VALUES($1, $2, 'void', $3, $4, '', 0, $5, 0)",
-              DB_VALUES(DB_I((int64_t)count), DB_T(slice_of(id)), DB_I((int64_t)target), DB_T(w->customers[target]),
-                        DB_I(INSTANT_MAX.ns)),
-              NULL, err),
-       err);
+  const struct correction_row row = {.number = count,
+                                     .id = slice_of(id),
+                                     .kind = SLICE("void"),
+                                     .target = target,
+                                     .customer = w->customers[target],
+                                     .to = INSTANT_MAX};
+  done(correction_keep(book_db(w->book), &row, err), err);
 }
 
 static void take_batch(struct world *w) {
@@ -145,15 +143,12 @@ static void take_batch(struct world *w) {
     w->customers[journal_count(book_journal(w->book)) - count + 1 + i] =
         catalog_customer(book_catalog(w->book), events[i].subject)->id;
   }
-  if (w->corrects && random_below(&w->rng, 4) == 0) {
+  if (random_below(&w->rng, 4) == 0) {
     correct(w, &err);
   }
   done(book_commit(w->book, &err), &err);
-  if (!w->corrects && random_below(&w->rng, 8) == 0) {
-    uint64_t position;
-    done(book_begin(w->book, &err) && rollup_update(book_db(w->book), book_catalog(w->book), &position, &err) &&
-             book_commit(w->book, &err),
-         &err);
+  if (random_below(&w->rng, 8) == 0) {
+    done(book_aggregate(w->book, &err), &err);
   }
   arena_free(arena);
 }
