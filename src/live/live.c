@@ -13,7 +13,7 @@
 #define KEEP_MS 5000
 #define CROSSINGS_AT_ONCE 1000
 
-/* Reading anew is paid for by what it takes: an expensive one rests three times as long. */
+/* Reading anew is paid for by what it takes: an expensive one rests as long again. */
 struct pace {
   int64_t next_ms, rest_min_ms;
 };
@@ -42,7 +42,7 @@ static int64_t now_ms(void) {
 
 static void rest(struct pace *pace, int64_t began_ms) {
   int64_t now = now_ms(), took = now - began_ms;
-  pace->next_ms = now + (3 * took > pace->rest_min_ms ? 3 * took : pace->rest_min_ms);
+  pace->next_ms = now + (took > pace->rest_min_ms ? took : pace->rest_min_ms);
 }
 
 static bool due(int64_t *next_ms, int64_t now, int64_t every_ms) {
