@@ -1,4 +1,5 @@
 /* Periods that are over and got usage late: each is loaded once more and looked at. */
+#include "base/log.h"
 #include "live/private.h"
 #include <stdlib.h>
 
@@ -8,19 +9,19 @@ static bool matters(const struct live_view *v, const struct live_customer *c, en
   return view_watches(v, c, per) || (per == WATCH_MONTH && view_watches_spend(v, c));
 }
 
-static bool mark_one(struct live_view *v, const struct live_customer *c, enum watch_per per, struct period period,
-                     struct error *err) {
+static void mark_one(struct live_view *v, const struct live_customer *c, enum watch_per per, struct period period) {
   char text[80];
   snprintf(text, sizeof text, "%u|%d|%lld", c->customer->index, (int)per, (long long)period.from.ns);
   if (map_get(&v->late_seen, slice_of(text)) != NULL) {
-    return true;
+    return;
   }
-  if (v->late.count >= LATE_MAX) {
-    return error_set(err, ERR_LIMIT, "more than %d past periods got usage late and wait to be looked at", LATE_MAX);
+  if (v->late.count < LATE_MAX) {
+    *map_put(&v->late_seen, arena_copy(v->late_arena, slice_of(text))) = v;
+    vec_push(&v->late, (struct late_span){c->customer->index, per, period});
+  } else if (!v->late_lost) {
+    v->late_lost = true;
+    log_line(LOG_WARN, "live", "more than %d past periods got usage late: alerts of some are not looked at", LATE_MAX);
   }
-  *map_put(&v->late_seen, arena_copy(v->late_arena, slice_of(text))) = v;
-  vec_push(&v->late, (struct late_span){c->customer->index, per, period});
-  return true;
 }
 
 /* Hours and days longer ago than this many are not gone through one by one: their month still is. */
@@ -33,9 +34,10 @@ bool late_mark(struct live_view *v, const struct live_customer *c, enum watch_pe
     return true;
   }
   for (int i = 0; from.ns <= to.ns && i < PERIODS_BACK_MAX; i++, from = p.to) {
-    if (!span_period(c->customer, per, from, &p, err) || !mark_one(v, c, per, p, err)) {
+    if (!span_period(c->customer, per, from, &p, err)) {
       return false;
     }
+    mark_one(v, c, per, p);
   }
   return true;
 }
@@ -136,5 +138,6 @@ bool late_work(struct live_view *v, struct book *reader, instant now, struct cro
     done = ok ? next : done;
   }
   drop_first(v, done);
+  v->late_lost &= v->late.count > 0;
   return ok;
 }

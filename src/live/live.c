@@ -32,6 +32,7 @@ struct live {
   struct pace reload, spend;
   int64_t next_grow_ms, next_grow_spend_ms, next_sweep_ms, next_keep_ms, day;
   uint64_t kept_position;
+  instant looked; /* by the server before this one */
 };
 
 static int64_t now_ms(void) {
@@ -75,7 +76,8 @@ static bool errand_apply(struct command *c, struct book *book, struct error *err
       return false;
     }
   }
-  return e->position < 0 || state_set(book_db(book), "position", e->position, err);
+  return e->position < 0 || (state_set(book_db(book), "position", e->position, err) &&
+                             state_set(book_db(book), "looked", clock_now().ns, err));
 }
 
 static void errand_done(struct command *c, const struct error *err) {
@@ -179,10 +181,11 @@ static void look_again(struct live *live) {
 /* Only what is looked at to the end need not be looked at after the next start. */
 static bool keep_position(struct live *live, bool at_once, struct error *err) {
   const struct live_view *v = live->view;
-  if (v->late.count > 0 || v->position == live->kept_position ||
-      (!at_once && !due(&live->next_keep_ms, now_ms(), KEEP_MS))) {
+  bool wanted = at_once || (v->position != live->kept_position && now_ms() >= live->next_keep_ms);
+  if (!wanted || !view_all_seen(v)) {
     return true;
   }
+  live->next_keep_ms = now_ms() + KEEP_MS;
   if (!errand_run(live, NULL, 0, (int64_t)v->position, err)) {
     return false;
   }
@@ -262,7 +265,8 @@ static bool start_position(struct live *live, struct error *err) {
   int64_t kept;
   uint64_t last;
   if (!journal_last(book_db(live->reader), &last, err) ||
-      !state_get(book_db(live->reader), "position", (int64_t)last, &kept, err)) {
+      !state_get(book_db(live->reader), "position", (int64_t)last, &kept, err) ||
+      !state_get(book_db(live->reader), "looked", clock_now().ns, &live->looked.ns, err)) {
     return false;
   }
   live->view->position = (uint64_t)kept < last ? (uint64_t)kept : last;
@@ -276,6 +280,7 @@ bool live_open(struct book *book, struct core *core, struct live **out, struct e
   live->core = core;
   live->view = live_view_new(book_catalog(book));
   live->spend.rest_min_ms = 200;
+  live->kept_position = UINT64_MAX; /* the first step says where it stands, even if that is the beginning */
   must(pthread_condattr_init(&monotonic) == 0 && pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
   must(pthread_mutex_init(&live->lock, NULL) == 0 && pthread_cond_init(&live->wake, &monotonic) == 0);
   must(pthread_condattr_destroy(&monotonic) == 0);
@@ -293,7 +298,8 @@ void live_start(struct live *live, void (*crossed)(void *context), void *context
   struct error err = {0};
   live->crossed = crossed;
   live->context = context;
-  if (!live_view_follow(live->view, live->reader, clock_now(), true, &err)) {
+  if (!live_view_follow(live->view, live->reader, clock_now(), true, &err) ||
+      !view_look_back(live->view, live->looked, &err)) {
     log_line(LOG_ERROR, "live", "%s", err.message);
   }
   must(pthread_create(&live->thread, NULL, live_run, live) == 0);

@@ -53,7 +53,8 @@ struct live_view {
   struct arena *alert_arena;
   VEC(struct kept_alert) alerts; /* by customer */
   int64_t alerts_version;
-  VEC(struct late_span) late;
+  VEC(struct late_span) late; /* at most LATE_MAX; `late_lost` once there were more */
+  bool late_lost;
   struct map late_seen; /* keys in late_arena */
   struct arena *late_arena;
   struct map crossed; /* told already; keys in crossed_arena */
@@ -74,6 +75,10 @@ bool adds_up(const struct meter *meter); /* from the new events alone */
 
 /* ---- view.c ---- */
 struct live_customer *view_customer(struct live_view *view, slice id); /* NULL when it is not in the catalog */
+/* What was held grew on while nobody looked: periods that ended since then are looked at once more. */
+MUST_USE bool view_look_back(struct live_view *view, instant since, struct error *err);
+/* Has every alert been held against everything up to `position`? */
+bool view_all_seen(const struct live_view *view);
 /* Reads the API's alerts when they have changed. */
 MUST_USE bool view_read_alerts(struct live_view *view, struct db *db, struct error *err);
 

@@ -110,28 +110,45 @@ static bool leave_period(struct live_view *v, const struct live_customer *c, enu
   return s->period.to.ns == 0 || !unseen || late_mark(v, c, per, s->period.from, (instant){s->period.to.ns - 1}, err);
 }
 
+static bool begin_period(struct live_view *v, struct live_customer *c, enum watch_per per, instant now,
+                         struct error *err) {
+  struct live_span *s = &c->spans[per];
+  struct period period;
+  if ((s->wanted && !leave_period(v, c, per, err)) || !span_period(c->customer, per, now, &period, err)) {
+    return false;
+  }
+  must(pthread_rwlock_wrlock(&v->lock) == 0);
+  span_clear(s);
+  s->period = period;
+  s->wanted = s->stale = true;
+  must(pthread_rwlock_unlock(&v->lock) == 0);
+  c->changed = c->spend_stale = true;
+  return true;
+}
+
+static void leave_alone(struct live_view *v, struct live_span *s) {
+  must(pthread_rwlock_wrlock(&v->lock) == 0);
+  s->wanted = s->stale = false;
+  span_clear(s);
+  must(pthread_rwlock_unlock(&v->lock) == 0);
+}
+
 static bool roll_span(struct live_view *v, struct live_customer *c, enum watch_per per, instant now,
                       struct error *err) {
   struct live_span *s = &c->spans[per];
   bool wanted = per == WATCH_MONTH || view_watches(v, c, per);
   bool holds = now.ns >= s->period.from.ns && now.ns < s->period.to.ns;
-  if (wanted && (!s->wanted || !holds)) {
-    if (s->wanted && !leave_period(v, c, per, err)) {
-      return false;
+  if (!wanted) {
+    if (s->wanted) {
+      leave_alone(v, s);
     }
-    must(pthread_rwlock_wrlock(&v->lock) == 0);
-    span_clear(s);
-    bool ok = span_period(c->customer, per, now, &s->period, err);
-    s->stale = true;
-    must(pthread_rwlock_unlock(&v->lock) == 0);
-    if (!ok) {
-      return false;
-    }
-    c->changed = c->spend_stale = true;
+    return true;
   }
-  s->wanted = wanted;
-  s->stale |= wanted && s->growing && now.ns >= s->growth.to.ns;
-  if (wanted && s->period.to.ns < v->next_roll.ns) {
+  if ((!s->wanted || !holds) && !begin_period(v, c, per, now, err)) {
+    return false;
+  }
+  s->stale |= s->growing && now.ns >= s->growth.to.ns;
+  if (s->period.to.ns < v->next_roll.ns) {
     v->next_roll = s->period.to;
   }
   return true;
@@ -301,6 +318,26 @@ bool live_view_follow(struct live_view *v, struct book *reader, instant now, boo
   bool ok = follow(v, db, now, reload, err);
   bool ended = db_run(db, "COMMIT", DB_NO_VALUES, NULL, ok ? err : &ignored);
   return ok && ended;
+}
+
+bool view_look_back(struct live_view *v, instant since, struct error *err) {
+  for (size_t i = 0; v->has_integral && i < v->customer_count; i++) {
+    for (enum watch_per per = WATCH_MONTH; per < WATCH_PERS; per++) {
+      const struct live_span *s = &v->customers[i].spans[per];
+      if (s->wanted && !late_mark(v, &v->customers[i], per, since, (instant){s->period.from.ns - 1}, err)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool view_all_seen(const struct live_view *v) {
+  bool seen = v->late.count == 0;
+  for (size_t i = 0; seen && i < v->customer_count; i++) {
+    seen = !v->customers[i].changed && !v->customers[i].spend_stale;
+  }
+  return seen;
 }
 
 bool live_view_usage(struct live_view *v, slice customer, slice meter, enum watch_per per, instant now, quantity *raw,
