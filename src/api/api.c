@@ -1,6 +1,7 @@
 /* The table of endpoints, and starting and stopping the server over it. */
 #include "api/private.h"
 #include "base/log.h"
+#include "live/live.h"
 #include <stdlib.h>
 
 void call_arrived(struct http_request *r, void *context);
@@ -78,6 +79,17 @@ const struct api_endpoint api_endpoints[] = {
      key_apply, false},
     {"DELETE", "/api/v1/keys/{key}", "Revoke a key", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL,
      key_revoke_apply, false},
+    {"GET", "/api/v1/alerts", "Alerts made over the API, and of one customer those of the catalog as well",
+     "customer limit cursor", NULL, NULL, ALLOW_OWNER, "customer", NULL, alerts_read, NULL, true},
+    {"POST", "/api/v1/alerts", "Make an alert on usage or spend; crossing it sends alert.crossed once a period", NULL,
+     "{\"customer\": id, \"name\": text, \"meter\": name, \"per\": \"month\", \"at\": \"8000000\", \"at_percent\": "
+     "[80, "
+     "100]} or {..., \"spend\": \"500\"}",
+     NULL, ALLOW_OWNER, NULL, alert_prepare, NULL, alert_apply, false},
+    {"DELETE", "/api/v1/alerts/{alert}", "Delete an alert made over the API", NULL, NULL, NULL, ALLOW_OWNER, NULL, NULL,
+     NULL, alert_delete_apply, false},
+    {"GET", "/api/v1/entitlements", "May this customer use more of a meter? Answered from memory", "customer meter",
+     NULL, NULL, ALLOW_OWNER, "customer", entitlement_prepare, NULL, NULL, true},
     {"GET", "/api/v1/webhooks", "Endpoints that are told what happens", NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL,
      webhooks_read, NULL, true},
     {"POST", "/api/v1/webhooks", "Make a webhook; its signing secret is shown this once", NULL,
@@ -104,11 +116,30 @@ static void stop_core(struct api *api) {
   if (api->pull) {
     pull_stop(api->pull);
   }
+  live_stop(api->live);
   webhooks_stop(api);
   core_stop(api->core);
   webhooks_free(api);
+  live_free(api->live);
   free(api->routes);
   free(api);
+}
+
+static void alerts_crossed(void *context) {
+  webhooks_committed(context);
+}
+
+/* Whoever answers requests, sends or scrapes may be asked as soon as http has started. */
+static bool start_parts(struct api *api, const struct api_options *options, struct error *err) {
+  struct pull_writer writer = {.write = scrape_write, .context = api};
+  /* What pull remembers is read here, before any command can reach the core. */
+  if (!live_open(api->book, api->core, &api->live, err) ||
+      (options->scrape && !pull_start(options->scrape, book_db(api->book), &writer, &api->pull, err)) ||
+      !webhooks_start(api, err)) {
+    return false;
+  }
+  live_start(api->live, alerts_crossed, api);
+  return true;
 }
 
 bool api_start(struct book *book, const struct api_options *options, struct api **out, struct error *err) {
@@ -129,10 +160,7 @@ bool api_start(struct book *book, const struct api_options *options, struct api 
                               .routes = api->routes,
                               .route_count = api_endpoint_count,
                               .context = api};
-  struct pull_writer writer = {.write = scrape_write, .context = api};
-  /* What pull remembers is read here, before any command can reach the core. */
-  if ((options->scrape && !pull_start(options->scrape, book_db(book), &writer, &api->pull, err)) ||
-      !webhooks_start(api, err) || !http_start(&http, &api->http, err)) {
+  if (!start_parts(api, options, err) || !http_start(&http, &api->http, err)) {
     stop_core(api);
     return false;
   }

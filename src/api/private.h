@@ -35,6 +35,7 @@ extern const size_t api_endpoint_count;
 
 struct webhooks;
 struct notify_vault;
+struct live;
 
 struct api {
   struct book *book;
@@ -42,6 +43,7 @@ struct api {
   struct pull *pull; /* NULL: nothing is scraped */
   struct http_server *http;
   struct webhooks *webhooks;
+  struct live *live;
   struct http_route *routes;
   bool open_overview;
   instant started;
@@ -105,4 +107,6 @@ api_work events_apply, customers_read, customer_read, plans_read, plan_read, usa
 api_stage webhook_prepare, webhook_rotate_prepare, replay_prepare;
 api_work webhooks_read, webhook_read, webhook_apply, webhook_rotate_apply, webhook_enable_apply, webhook_delete_apply,
     deliveries_read, replay_apply, webhook_test_apply;
+api_stage alert_prepare, entitlement_prepare;
+api_work alerts_read, alert_apply, alert_delete_apply;
 #endif

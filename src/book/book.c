@@ -25,6 +25,15 @@ static const struct db_migration book_migrations[] = {
                        " status INTEGER NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY(caller, key));"},
     {"book-5-backfills", "CREATE TABLE backfill(id TEXT PRIMARY KEY, customer TEXT NOT NULL, state TEXT NOT NULL,"
                          " created INTEGER NOT NULL, body BLOB NOT NULL);"},
+    {"book-6-alerts",
+     "CREATE TABLE alert(id TEXT PRIMARY KEY, customer TEXT NOT NULL, name TEXT NOT NULL, watched TEXT NOT NULL,"
+     " per INTEGER NOT NULL, base TEXT NOT NULL, percents TEXT NOT NULL, created INTEGER NOT NULL,"
+     " UNIQUE(customer, name));"
+     "CREATE TABLE alert_crossing(customer TEXT NOT NULL, alert TEXT NOT NULL, watched TEXT NOT NULL,"
+     " per INTEGER NOT NULL, threshold TEXT NOT NULL, period_from INTEGER NOT NULL, period_to INTEGER NOT NULL,"
+     " value TEXT NOT NULL, time INTEGER NOT NULL,"
+     " PRIMARY KEY(customer, alert, watched, per, threshold, period_from));"
+     "CREATE TABLE live_state(name TEXT PRIMARY KEY, value INTEGER NOT NULL);"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {

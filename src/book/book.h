@@ -107,6 +107,9 @@ struct rating_set {
 /* As of now: a lease that still runs counts up to now, not to the end of the period.
  * Rates `customer` (empty: all) over a period named like "2026-10" (each customer in its own time zone). */
 MUST_USE bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err);
+/* Totals of these customers alone (sorted by id) up to event `position` (0: the last); no invoice is made of them. */
+MUST_USE bool book_rate_some(struct book *book, const struct customer *const *customers, size_t count, slice period,
+                             uint64_t position, struct rating_set *out, struct error *err);
 /* All customers from the events themselves, past every aggregate that is kept: what book_rate must agree with. */
 MUST_USE bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err);
 void rating_set_free(struct rating_set *set);
@@ -222,6 +225,8 @@ struct command {
 };
 #define CORE_QUEUE_MAX 4096
 struct core *core_start(struct book *book);
+/* `committed` is called on the core thread after each commit; it must be quick. To be said once. */
+void core_listen(struct core *core, void (*committed)(void *context), void *context);
 MUST_USE bool core_submit(struct core *core, struct command *c,
                           struct error *err); /* ERR_LIMIT when the queue is full: answer 429 */
 void core_stop(struct core *core);            /* finishes what is queued, then joins */

@@ -16,6 +16,8 @@ struct core {
   struct command *first, **last;
   size_t queued;
   bool stopping;
+  void (*committed)(void *context);
+  void *listener;
 };
 
 /* A queue's front becomes a batch. NULL once the core is stopping and nothing is left. */
@@ -37,6 +39,19 @@ static size_t take_batch(struct core *core, struct command *batch[CORE_BATCH_MAX
   return count;
 }
 
+static bool commit(struct core *core, struct error *err) {
+  if (!book_commit(core->book, err)) {
+    return false;
+  }
+  pthread_mutex_lock(&core->lock);
+  void (*committed)(void *) = core->committed;
+  pthread_mutex_unlock(&core->lock);
+  if (committed) {
+    committed(core->listener);
+  }
+  return true;
+}
+
 static void run_reader(struct core *core, struct command *c) {
   struct error err = {0};
   bool ok = c->apply(c, core->book, &err);
@@ -49,7 +64,7 @@ static void run_alone(struct core *core, struct command *c) {
   if (ok) {
     ok = c->apply(c, core->book, &err);
     if (ok) {
-      ok = book_commit(core->book, &err);
+      ok = commit(core, &err);
     } else {
       book_undo(core->book);
     }
@@ -72,7 +87,7 @@ static bool run_together(struct core *core, struct command **batch, size_t count
       return false;
     }
   }
-  return book_commit(core->book, &err);
+  return commit(core, &err);
 }
 
 /* A command may be gone once it is answered, so they are sorted out before the first answer. */
@@ -120,6 +135,14 @@ struct core *core_start(struct book *book) {
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
   core->keeper = keeper_start(book, core);
   return core;
+}
+
+void core_listen(struct core *core, void (*committed)(void *context), void *context) {
+  must(core->magic == CORE_MAGIC);
+  pthread_mutex_lock(&core->lock);
+  core->listener = context;
+  core->committed = committed;
+  pthread_mutex_unlock(&core->lock);
 }
 
 bool core_submit(struct core *core, struct command *c, struct error *err) {

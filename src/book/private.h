@@ -33,6 +33,8 @@ void keys_free(struct book *book);
 /* As book_rate, over the journal up to event `position` (0: all of it), as of a given time. */
 struct rate_request {
   slice customer, period;
+  const struct customer *const *some; /* by id; these alone, whatever `customer` says */
+  size_t some_count;
   uint64_t position;
   instant as_of;
   bool no_evidence; /* no invoice is to be made of it */

@@ -10,26 +10,32 @@ void rating_set_free(struct rating_set *set) {
   *set = (struct rating_set){0};
 }
 
-/* The customers asked for: one, or all when `customer` is empty. */
-static bool pick_customers(const struct catalog *catalog, slice customer, const struct customer **first, size_t *count,
-                           struct error *err) {
-  if (customer.len == 0) {
-    *first = catalog->customers;
-    *count = catalog->customer_count;
-    return true;
-  }
-  *first = catalog_customer(catalog, customer);
-  *count = 1;
-  return *first != NULL ||
-         error_set(err, ERR_NOT_FOUND, "customer \"" SLICE_FMT "\" is not in the catalog", SLICE_ARG(customer));
-}
-
 struct windows {
-  const struct customer *customers;
+  const struct customer *const *customers; /* by id */
   size_t count;
   struct period *periods; /* each customer's own, by its time zone */
   instant end;            /* the latest of their ends */
 };
+
+/* The customers asked for: some, one, or all. */
+static bool pick_customers(struct rating_set *set, const struct catalog *catalog, const struct rate_request *request,
+                           struct windows *w, struct error *err) {
+  if (request->some) {
+    w->customers = request->some;
+    w->count = request->some_count;
+    return true;
+  }
+  const struct customer *one = request->customer.len > 0 ? catalog_customer(catalog, request->customer) : NULL;
+  w->count = request->customer.len > 0 ? 1 : catalog->customer_count;
+  const struct customer **all = arena_array(set->arena, w->count, sizeof *all);
+  for (size_t i = 0; i < w->count; i++) {
+    all[i] = one ? one : &catalog->customers[i];
+  }
+  w->customers = all;
+  return one || request->customer.len == 0 ||
+         error_set(err, ERR_NOT_FOUND, "customer \"" SLICE_FMT "\" is not in the catalog",
+                   SLICE_ARG(request->customer));
+}
 
 static bool open_window(struct rating_set *set, const struct catalog *catalog, const struct customer *customer,
                         struct period period, struct error *err) {
@@ -52,13 +58,13 @@ static bool open_windows(struct rating_set *set, const struct catalog *catalog, 
   if (request->no_evidence) {
     usage_without_evidence(set->usage);
   }
-  if (!pick_customers(catalog, request->customer, &w->customers, &w->count, err)) {
+  if (!pick_customers(set, catalog, request, w, err)) {
     return false;
   }
   w->periods = arena_array(set->arena, w->count, sizeof *w->periods);
   for (size_t i = 0; i < w->count; i++) {
-    if (!time_parse_period(request->period, w->customers[i].time_zone, &w->periods[i], err) ||
-        !open_window(set, catalog, &w->customers[i], w->periods[i], err)) {
+    if (!time_parse_period(request->period, w->customers[i]->time_zone, &w->periods[i], err) ||
+        !open_window(set, catalog, w->customers[i], w->periods[i], err)) {
       return false;
     }
     if (w->periods[i].to.ns > w->end.ns) {
@@ -77,7 +83,7 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
   set->ratings = arena_array(set->arena, w->count, sizeof *set->ratings);
   size_t row = 0;
   for (size_t i = 0; i < w->count; i++) {
-    slice id = w->customers[i].id;
+    slice id = w->customers[i]->id;
     while (row < set->row_count && slice_cmp(set->rows[row].customer, id) < 0) {
       row++;
     }
@@ -86,7 +92,7 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
       row++;
     }
     struct rating *rating = &set->ratings[set->rating_count];
-    if (!rate_customer(set->arena, catalog, &w->customers[i], w->periods[i], set->rows + first, row - first, rating,
+    if (!rate_customer(set->arena, catalog, w->customers[i], w->periods[i], set->rows + first, row - first, rating,
                        err)) {
       return error_at(err, "customer " SLICE_FMT, SLICE_ARG(id));
     }
@@ -129,6 +135,17 @@ bool book_rate(struct book *book, slice customer, slice period, struct rating_se
 bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {
   const struct rate_request request = {
       .period = period, .as_of = clock_now(), .no_evidence = true, .from_events = true};
+  return rate_at(book, &request, out, err);
+}
+
+bool book_rate_some(struct book *book, const struct customer *const *customers, size_t count, slice period,
+                    uint64_t position, struct rating_set *out, struct error *err) {
+  const struct rate_request request = {.some = customers,
+                                       .some_count = count,
+                                       .period = period,
+                                       .position = position,
+                                       .as_of = clock_now(),
+                                       .no_evidence = true};
   return rate_at(book, &request, out, err);
 }
 

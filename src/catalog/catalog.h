@@ -8,6 +8,9 @@
 
 #define CATALOG_DIMENSIONS_MAX 16
 #define CATALOG_TIERS_MAX 64
+#define CATALOG_PERCENTS_MAX 20
+#define CATALOG_PERCENT_MAX 1000
+#define CATALOG_WATCHES_MAX 100        /* alerts of one plan or customer; and limits */
 #define CATALOG_METERS_PER_TYPE_MAX 64 /* meters fed by one event type */
 
 struct place {
@@ -95,6 +98,35 @@ struct allowance {
   struct place place;
 };
 
+/* Alerts and limits watch one of a customer's periods: months and days of its time zone, hours of UTC. */
+enum watch_per { WATCH_MONTH, WATCH_DAY, WATCH_HOUR, WATCH_PERS };
+const char *watch_per_name(enum watch_per per);
+/* Told once a period at each of `percents` of what it watches: usage of a meter, or (meter NULL) spend of the month. */
+struct alert {
+  slice name;
+  const struct meter *meter;
+  enum watch_per per;
+  quantity at;         /* in units, of the meter */
+  amount spend;        /* before tax */
+  const int *percents; /* ascending, of `at` or `spend` */
+  size_t percent_count;
+  struct place place;
+};
+/* Usage a period that may not be passed. */
+struct entitlement {
+  const struct meter *meter;
+  quantity limit; /* in units */
+  enum watch_per per;
+  struct place place;
+};
+/* Of a plan or a customer; the customer's stand in for those of the plan with the same name, or the same meter. */
+struct watches {
+  const struct alert *alerts;
+  size_t alert_count;
+  const struct entitlement *entitlements;
+  size_t entitlement_count;
+};
+
 struct plan {
   slice name, title;
   instant valid_from; /* a plan of the same name and a later valid_from takes over at that second */
@@ -107,6 +139,7 @@ struct plan {
   size_t allowance_count;
   bool has_minimum;
   amount minimum; /* minimum spend a month before tax, trued up */
+  struct watches watches;
   struct place place;
 };
 
@@ -139,6 +172,7 @@ struct customer {
   slice reference;                  /* purchase order, shown on the invoice */
   const struct contract *contracts; /* by start, not overlapping */
   size_t contract_count;
+  struct watches watches;
   uint32_t index;
   struct place place;
 };

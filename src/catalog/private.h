@@ -109,6 +109,10 @@ const struct meter *meter_named(struct loader *l, const struct yaml *node); /* N
 void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
 
+/* ---- read_watches.c: what plans and customers have in common ---- */
+#define WATCH_KEYS "alerts", "entitlements"
+void read_watches(struct loader *l, const struct yaml *map, struct watches *out);
+
 /* ---- check_prices.c ---- */
 /* A price that usage can never reach, because an earlier one takes all of it, is a problem. `nodes` are parallel. */
 void check_prices_reachable(struct loader *l, const struct price_rule *prices, const struct yaml *const *nodes,

@@ -9,7 +9,7 @@ struct read_plan {
 };
 
 static void read_plan(struct loader *l, const struct yaml *map, struct plan *out) {
-  static const char *const keys[] = {"name", "title", "valid_from", "currency", TERMS_KEYS, NULL};
+  static const char *const keys[] = {"name", "title", "valid_from", "currency", TERMS_KEYS, WATCH_KEYS, NULL};
   out->currency = l->catalog->currency;
   if (!is_map_of(l, map, keys)) {
     return;
@@ -20,6 +20,7 @@ static void read_plan(struct loader *l, const struct yaml *map, struct plan *out
   out->currency = currency_of(l, field(map, "currency"), l->catalog->currency);
   instant_of(l, field(map, "valid_from"), l->catalog->time_zone, &out->valid_from);
   read_terms(l, map, out);
+  read_watches(l, map, &out->watches);
 }
 
 /* By name, then by time; of equal ones the one written first comes first. */

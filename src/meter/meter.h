@@ -174,6 +174,14 @@ void usage_without_evidence(struct usage *usage);
 /* Adds what the journal holds up to event `position` (0: the last), corrections up to there applied. Whole hours come
  * from the aggregates that rollup_update keeps, where no evidence is wanted; the result is the same. */
 MUST_USE bool usage_load(struct usage *usage, struct db *db, uint64_t position, struct error *err);
+/* Adds only the events after..until, before any correction. Levels are not integrated: each change of one is told
+ * instead. Whose usage was corrected meanwhile usage_corrected says: it is to be loaded anew. */
+typedef void (*usage_level_each)(void *context, slice customer, const struct meter *meter, instant time);
+MUST_USE bool usage_load_new(struct usage *usage, struct db *db, uint64_t after, uint64_t until, usage_level_each each,
+                             void *context, struct error *err);
+typedef void (*usage_corrected_each)(void *context, slice customer);
+MUST_USE bool usage_corrected(struct db *db, uint64_t after, uint64_t until, usage_corrected_each each, void *context,
+                              struct error *err);
 /* The same from the events alone. */
 MUST_USE bool usage_from_events(struct usage *usage, struct db *db, uint64_t position, struct error *err);
 /* The kept aggregates follow the journal in two steps: prepared on any connection while the writer goes on, then

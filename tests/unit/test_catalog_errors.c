@@ -210,6 +210,30 @@ static void test_customers(void **state) {
       {"  - {id: a}\n  - {id: a}\n", {"c.yaml:7: ", "customer \"a\" stands on c.yaml:6"}});
 }
 
+static void test_watches(void **state) {
+  (void)state;
+  CHECK(BEFORE "plans:\n  - name: p\n    ",
+        {"alerts: [{meter: calls, at: 5}]\n", {"plans[0].alerts[0]", "\"name\" is missing"}},
+        {"alerts: [{name: a}]\n", {"either \"meter\"", "\"spend\""}},
+        {"alerts: [{name: a, meter: calls, at: 1, spend: 5}]\n", {"either \"meter\""}},
+        {"alerts: [{name: a, meter: cals, at: 1}]\n", {"there is no meter", "did you mean \"calls\"?"}},
+        {"alerts: [{name: a, meter: calls}]\n", {"\"at\" is missing"}},
+        {"alerts: [{name: a, meter: calls, at: 0}]\n", {"alerts[0].at: ", "more than 0"}},
+        {"alerts: [{name: a, meter: calls, at: 1, per: week}]\n", {"expected one of month, day, hour"}},
+        {"alerts: [{name: a, spend: 0}]\n", {"alerts[0].spend: ", "is 0"}},
+        {"alerts: [{name: a, spend: 5, per: day}]\n", {"a month", "without \"at\" and \"per\""}},
+        {"alerts: [{name: a, spend: 5, at_percent: [80, 50]}]\n", {"at_percent[1]: ", "ascending"}},
+        {"alerts: [{name: a, spend: 5, at_percent: [50, 50]}]\n", {"ascending"}},
+        {"alerts: [{name: a, spend: 5, at_percent: [0]}]\n", {"1 to 1000"}},
+        {"alerts: [{name: a, spend: 5, at_percent: []}]\n", {"is empty"}},
+        {"alerts: [{name: a, spend: 5}, {name: a, spend: 6}]\n", {"alert \"a\" stands on"}},
+        {"entitlements: [{limit: 5}]\n", {"entitlements[0]", "\"meter\" is missing"}},
+        {"entitlements: [{meter: calls}]\n", {"\"limit\" is missing"}},
+        {"entitlements: [{meter: calls, limit: -1}]\n", {"entitlements[0].limit"}},
+        {"entitlements: [{meter: calls, limit: 1, per: year}]\n", {"expected one of month, day, hour"}},
+        {"entitlements: [{meter: calls, limit: 1}, {meter: calls, limit: 2, per: day}]\n", {"one a meter"}});
+}
+
 static void test_pools(void **state) {
   (void)state;
   CHECK(BEFORE, {"pools: [{count: 1}]\n", {"\"name\" is missing"}}, {"pools: [{name: a}]\n", {"\"count\" is missing"}},
@@ -289,12 +313,13 @@ static void test_many_at_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_settings),     cmocka_unit_test(test_taxes),
-      cmocka_unit_test(test_meters),       cmocka_unit_test(test_prices),
-      cmocka_unit_test(test_tiers),        cmocka_unit_test(test_price_that_never_applies),
-      cmocka_unit_test(test_terms),        cmocka_unit_test(test_customers),
-      cmocka_unit_test(test_pools),        cmocka_unit_test(test_two_files),
-      cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_settings),  cmocka_unit_test(test_taxes),
+      cmocka_unit_test(test_meters),    cmocka_unit_test(test_prices),
+      cmocka_unit_test(test_tiers),     cmocka_unit_test(test_price_that_never_applies),
+      cmocka_unit_test(test_terms),     cmocka_unit_test(test_customers),
+      cmocka_unit_test(test_pools),     cmocka_unit_test(test_watches),
+      cmocka_unit_test(test_two_files), cmocka_unit_test(test_many_at_once),
+      cmocka_unit_test(test_limits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
