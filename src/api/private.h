@@ -45,7 +45,8 @@ struct api {
   struct http_route *routes;
   bool open_overview;
   instant started;
-  _Atomic uint64_t events_accepted, events_duplicate, events_conflict, events_invalid, requests, requests_failed;
+  _Atomic uint64_t events[4]; /* by verdict */
+  _Atomic uint64_t requests, requests_failed;
 };
 
 struct api_call {
@@ -61,8 +62,13 @@ struct api_call {
   struct json_out json;
   struct digest request_digest;
   slice idempotency_key;
-  void *state;               /* a stage's, for the next one */
-  void (*drop)(void *state); /* frees it; may be NULL */
+  bool replayed; /* the answer is one that was kept */
+  /* Set by prepare where apply leaves the answer to it: written on the edge after the commit, or, with an
+   * Idempotency-Key, whose answer is kept, on the core right after apply. */
+  void (*answer)(struct api_call *call);
+  void (*committed)(struct api_call *call); /* set by prepare: once the work stands and is not a replay; on the core */
+  void *state;                              /* a stage's, for the next one */
+  void (*drop)(void *state);                /* frees it; may be NULL */
 };
 
 /* May this caller see things of `customer`? ERR_NOT_FOUND when not, as if they were not there. */
@@ -95,7 +101,8 @@ const struct notify_vault *webhooks_vault(const struct api *api);
 /* The stages, one file a resource. */
 typedef bool api_stage(struct api_call *call, struct error *err);
 typedef bool api_work(struct api_call *call, struct book *book, struct error *err);
-api_stage events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare, key_prepare;
+api_stage limits_prepare, events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare,
+    key_prepare;
 api_work events_apply, customers_read, customer_read, plans_read, plan_read, usage_read, invoices_read, invoice_read,
     pdf_read, explain_read, preview_read, finalize_read, finalize_apply, pay_apply, void_apply, accounts_apply,
     entries_apply, keys_read, key_apply, key_revoke_apply, summary_read, metrics_read, page_read;

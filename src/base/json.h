@@ -27,6 +27,7 @@ MUST_USE bool json_parse(struct arena *arena, slice text, const struct json **ou
 const struct json *json_get(const struct json *object, const char *key); /* NULL when absent or not an object */
 slice json_text(const struct json *object, const char *key);             /* string or number text; empty when absent */
 
+void json_quote(struct buf *to, slice s); /* in quotes, escaped: for writers that place their own commas */
 /* Writer: commas and quoting are its business; a misuse (value without key in an object) is a must(). */
 struct json_out {
   struct buf *to;

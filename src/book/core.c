@@ -1,7 +1,10 @@
 /* The core thread: takes what has queued up, applies it as one batch, commits once, then answers everyone. */
+#include "base/limits.h"
 #include "base/log.h"
 #include "book/private.h"
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #define CORE_MAGIC 0x4d48434fu
 #define CORE_BATCH_MAX 256
@@ -13,25 +16,32 @@ struct core {
   pthread_mutex_t lock;
   pthread_cond_t wake;
   struct command *first, **last;
-  size_t queued;
   bool stopping;
+  struct core_figures figures;
 };
 
-/* A queue's front becomes a batch. NULL once the core is stopping and nothing is left. */
+struct core_figures *core_figures_of(struct core *core) {
+  return &core->figures;
+}
+
+/* A queue's front becomes a batch, of at least one command. 0 once the core is stopping and nothing is left. */
 static size_t take_batch(struct core *core, struct command *batch[CORE_BATCH_MAX]) {
-  size_t count = 0;
+  size_t count = 0, bytes = 0;
   pthread_mutex_lock(&core->lock);
   while (core->first == NULL && !core->stopping) {
     pthread_cond_wait(&core->wake, &core->lock);
   }
-  while (core->first != NULL && count < CORE_BATCH_MAX) {
+  while (core->first != NULL && count < CORE_BATCH_MAX &&
+         (count == 0 || bytes + core->first->bytes <= LIMIT_COMMIT_BYTES)) {
+    bytes += core->first->bytes;
     batch[count++] = core->first;
     core->first = core->first->next;
   }
   if (core->first == NULL) {
     core->last = &core->first;
   }
-  core->queued -= count;
+  core->figures.queued -= count;
+  core->figures.queued_bytes -= bytes;
   pthread_mutex_unlock(&core->lock);
   return count;
 }
@@ -42,13 +52,33 @@ static void run_reader(struct core *core, struct command *c) {
   c->done(c, ok ? NULL : &err);
 }
 
+/* The monotonic clock, not clock_now: a test clock may stand still. */
+static double seconds_now(void) {
+  struct timespec t;
+  must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool commit(struct core *core, double begun_s, size_t commands, uint64_t events_before, struct error *err) {
+  uint64_t events = journal_count(core->book->journal) - events_before;
+  if (!book_commit(core->book, err)) {
+    return false;
+  }
+  histogram_add(&core->figures.commit_seconds, seconds_now() - begun_s);
+  histogram_add(&core->figures.batch_commands, (double)commands);
+  histogram_add(&core->figures.batch_events, (double)events);
+  return true;
+}
+
 static void run_alone(struct core *core, struct command *c) {
   struct error err = {0};
+  const double begun_s = seconds_now();
+  const uint64_t events_before = journal_count(core->book->journal);
   bool ok = book_begin(core->book, &err);
   if (ok) {
     ok = c->apply(c, core->book, &err);
     if (ok) {
-      ok = book_commit(core->book, &err);
+      ok = commit(core, begun_s, 1, events_before, &err);
     } else {
       book_undo(core->book);
     }
@@ -62,6 +92,8 @@ static void run_alone(struct core *core, struct command *c) {
 /* True when all of them stand, durably. */
 static bool run_together(struct core *core, struct command **batch, size_t count) {
   struct error err = {0};
+  const double begun_s = seconds_now();
+  const uint64_t events_before = journal_count(core->book->journal);
   if (!book_begin(core->book, &err)) {
     return false;
   }
@@ -71,7 +103,7 @@ static bool run_together(struct core *core, struct command **batch, size_t count
       return false;
     }
   }
-  return book_commit(core->book, &err);
+  return commit(core, begun_s, count, events_before, &err);
 }
 
 /* A command may be gone once it is answered, so they are sorted out before the first answer. */
@@ -108,31 +140,55 @@ static void *core_run(void *argument) {
   return NULL;
 }
 
+static void start_figures(struct core_figures *f) {
+  static const struct histogram seconds = {.bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
+                                           .bound_count = 11},
+                                commands = {.bounds = {1, 2, 4, 8, 16, 32, 64, 128, 256}, .bound_count = 9},
+                                events = {.bounds = {0, 1, 10, 100, 1000, 10000, 100000}, .bound_count = 7};
+  memcpy(&f->commit_seconds, &seconds, sizeof seconds);
+  memcpy(&f->batch_commands, &commands, sizeof commands);
+  memcpy(&f->batch_events, &events, sizeof events);
+}
+
 struct core *core_start(struct book *book) {
   must(book->mode == BOOK_WRITE);
   struct core *core = mem_alloc(sizeof *core);
   core->magic = CORE_MAGIC;
   core->book = book;
   core->last = &core->first;
+  start_figures(&core->figures);
   must(pthread_mutex_init(&core->lock, NULL) == 0);
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
+  pthread_setname_np(core->thread, "core");
   return core;
+}
+
+static bool has_room(const struct core *core, const struct command *c) {
+  const struct core_figures *f = &core->figures;
+  return !core->stopping && f->queued < LIMIT_QUEUE_COMMANDS &&
+         (f->queued == 0 || f->queued_bytes + c->bytes <= LIMIT_QUEUE_BYTES);
 }
 
 bool core_submit(struct core *core, struct command *c, struct error *err) {
   must(core->magic == CORE_MAGIC);
   pthread_mutex_lock(&core->lock);
-  bool taken = core->queued < CORE_QUEUE_MAX && !core->stopping;
+  bool taken = has_room(core, c), sleeps = core->first == NULL;
   if (taken) {
     c->next = NULL;
     *core->last = c;
     core->last = &c->next;
-    core->queued++;
-    pthread_cond_signal(&core->wake);
+    core->figures.queued++;
+    core->figures.queued_bytes += c->bytes;
+  } else {
+    core->figures.refused++;
   }
   pthread_mutex_unlock(&core->lock);
-  return taken || error_set(err, ERR_LIMIT, "%d commands are waiting already: try again in a second", CORE_QUEUE_MAX);
+  if (taken && sleeps) {
+    pthread_cond_signal(&core->wake);
+  }
+  return taken || error_set(err, ERR_LIMIT, "too many requests are waiting to be written: try again in %d s",
+                            LIMIT_RETRY_AFTER_S);
 }
 
 void core_stop(struct core *core) {

@@ -1,6 +1,6 @@
 /* The short way to an event: CloudEvents as nearly everyone writes them, read in one pass without a tree. Whatever is
- * not plain (an escape, a list, anything wrong) is left to the long way, which accepts the same events and knows what to
- * say of the others. */
+ * not plain (an escape, a list, anything wrong) is left to the long way, which accepts the same events and knows what
+ * to say of the others. */
 #include "meter/private.h"
 #include <string.h>
 
@@ -38,8 +38,8 @@ static bool take(struct reader *r, char wanted) {
  * be marked wrongly; the first never is. */
 static uint64_t special_bytes(uint64_t word) {
   uint64_t quote = word ^ EACH_BYTE('"'), backslash = word ^ EACH_BYTE('\\');
-  uint64_t found = ((quote - EACH_BYTE(1)) & ~quote) | ((backslash - EACH_BYTE(1)) & ~backslash) |
-                   (word - EACH_BYTE(0x20)) | word;
+  uint64_t found =
+      ((quote - EACH_BYTE(1)) & ~quote) | ((backslash - EACH_BYTE(1)) & ~backslash) | (word - EACH_BYTE(0x20)) | word;
   return found & EACH_BYTE(0x80);
 }
 
