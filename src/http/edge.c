@@ -186,9 +186,18 @@ static void *edge_run(void *context) {
   return NULL;
 }
 
+/* Changes of interest are handed to the kernel once a turn, and only what is left of them. */
+static struct event_base *new_base(void) {
+  struct event_config *config = event_config_new();
+  must(config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0);
+  struct event_base *base = event_base_new_with_config(config);
+  event_config_free(config);
+  return base;
+}
+
 void edge_start(struct http_server *server, struct http_edge *edge, int fd) {
   edge->server = server;
-  edge->base = event_base_new();
+  edge->base = new_base();
   edge->http = evhttp_new(edge->base);
   edge->last_handed = &edge->handed;
   must(edge->base && edge->http && pthread_mutex_init(&edge->lock, NULL) == 0);

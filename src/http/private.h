@@ -32,6 +32,7 @@ struct http_edge {
   pthread_mutex_t lock; /* of what other threads hand over */
   struct http_request *handed, **last_handed;
   struct event *wake, *sweep;
+  bool in_evhttp; /* which has called and is not done: an answer is not to end the connection under its feet */
 };
 
 struct http_server {

@@ -69,11 +69,28 @@ void http_add_header(struct http_request *r, const char *name, const char *value
   evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
 }
 
+/* evhttp waits for the socket to be writable before it writes. It nearly always is, so the answer leaves at once, and the
+ * next request is waited for; what does not fit now goes the usual way. */
+static void write_at_once(struct bufferevent *buffers) {
+  struct evbuffer *output = bufferevent_get_output(buffers);
+  evbuffer_unfreeze(output, 1);
+  int written = evbuffer_write(output, bufferevent_getfd(buffers));
+  evbuffer_freeze(output, 1);
+  if (written > 0 && evbuffer_get_length(output) == 0) {
+    bufferevent_disable(buffers, EV_WRITE);
+    bufferevent_trigger(buffers, EV_WRITE, 0);
+  }
+}
+
 /* Back on the request's own edge, where libevent wants to be called. */
 static void send_answer(struct http_request *r, void *context) {
   (void)context;
   must(r->magic == REQUEST_MAGIC);
+  struct evhttp_connection *connection = evhttp_request_get_connection(r->ev); /* NULL: it was closed meanwhile */
   evhttp_send_reply(r->ev, r->status, NULL, r->answer);
+  if (connection && !r->edge->in_evhttp) {
+    write_at_once(evhttp_connection_get_bufferevent(connection));
+  }
   evbuffer_free(r->answer);
   evhttp_clear_headers(&r->query);
   edge_arena_back(r->edge, r->arena);
@@ -287,7 +304,9 @@ void request_arrived(struct evhttp_request *ev, void *context) {
   r->body.ptr = r->body.len ? (const char *)evbuffer_pullup(input, -1) : "";
   r->body_bytes = r->body.len;
   edge_take_room(edge, r->body_bytes);
+  edge->in_evhttp = true;
   dispatch(r);
+  edge->in_evhttp = false;
 }
 
 bool http_work(struct http_request *r, void (*work)(struct http_request *r, void *context), void *context,
