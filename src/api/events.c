@@ -28,7 +28,7 @@ static enum mode mode_of(const struct api_call *call) {
   if (type_starts(type, "application/cloudevents")) {
     return MODE_ANY;
   }
-  if (type_starts(type, "application/x-ndjson")) {
+  if (type_starts(type, "application/x-ndjson") || type_starts(type, "application/ndjson")) {
     return MODE_LINES;
   }
   return http_header(call->http, "ce-id").len || http_header(call->http, "ce-type").len ? MODE_BINARY : MODE_ANY;

@@ -14,8 +14,8 @@
     "fields of an event's data, nested ones counted by their dotted names")                                            \
   X(LIMIT_ATTRIBUTE_BYTES, "attribute_bytes", 256, 422, "id, source, type, subject and names of fields")               \
   X(LIMIT_VALUE_BYTES, "value_bytes", 1024, 422, "the value of a field")                                               \
-  X(LIMIT_NESTING, "nesting", 32, 400, "levels of objects and arrays in a body")                                       \
-  X(LIMIT_JSON_VALUES, "json_values", 1 << 20, 400, "values in one JSON text")                                         \
+  X(LIMIT_NESTING, "nesting", 32, 413, "levels of objects and arrays in a body")                                       \
+  X(LIMIT_JSON_VALUES, "json_values", 1 << 20, 413, "values in one JSON text")                                         \
   X(LIMIT_HEADER_BYTES, "header_bytes", 64 << 10, 400, "a request's line and headers")                                 \
   X(LIMIT_IDEMPOTENCY_KEY_BYTES, "idempotency_key_bytes", 200, 400, "an Idempotency-Key")                              \
   X(LIMIT_QUEUE_COMMANDS, "queue_commands", 4096, 429, "requests that wait to be written")                             \
