@@ -51,12 +51,12 @@ static void heed_connection_limit(struct http_edge *edge) {
 }
 
 /* evhttp asks for the buffers of a connection it accepted. It does not say when it drops them, so a reference is kept
- * and swept. */
+ * and swept; the socket belongs to the buffers, and its number is not used again before they are gone. */
 static struct bufferevent *connection_opened(struct event_base *base, void *context) {
   struct http_edge *edge = context;
   struct http_connection *c = mem_alloc(sizeof *c);
   c->edge = edge;
-  c->buffers = bufferevent_socket_new(base, -1, 0);
+  c->buffers = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
   must(c->buffers != NULL && evbuffer_add_cb(bufferevent_get_input(c->buffers), input_changed, c) != NULL);
   bufferevent_incref(c->buffers);
   vec_push(&edge->connections, c);
