@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "book/private.h"
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define CORE_MAGIC 0x4d48434fu
@@ -53,32 +52,32 @@ static void run_reader(struct core *core, struct command *c) {
 }
 
 /* The monotonic clock, not clock_now: a test clock may stand still. */
-static double seconds_now(void) {
+static uint64_t now_us(void) {
   struct timespec t;
   must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+  return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static bool commit(struct core *core, double begun_s, size_t commands, uint64_t events_before, struct error *err) {
+static bool commit(struct core *core, uint64_t begun_us, size_t commands, uint64_t events_before, struct error *err) {
   uint64_t events = journal_count(core->book->journal) - events_before;
   if (!book_commit(core->book, err)) {
     return false;
   }
-  histogram_add(&core->figures.commit_seconds, seconds_now() - begun_s);
-  histogram_add(&core->figures.batch_commands, (double)commands);
-  histogram_add(&core->figures.batch_events, (double)events);
+  histogram_add(&core->figures.commit_us, now_us() - begun_us);
+  histogram_add(&core->figures.batch_commands, commands);
+  histogram_add(&core->figures.batch_events, events);
   return true;
 }
 
 static void run_alone(struct core *core, struct command *c) {
   struct error err = {0};
-  const double begun_s = seconds_now();
+  const uint64_t begun_us = now_us();
   const uint64_t events_before = journal_count(core->book->journal);
   bool ok = book_begin(core->book, &err);
   if (ok) {
     ok = c->apply(c, core->book, &err);
     if (ok) {
-      ok = commit(core, begun_s, 1, events_before, &err);
+      ok = commit(core, begun_us, 1, events_before, &err);
     } else {
       book_undo(core->book);
     }
@@ -92,7 +91,7 @@ static void run_alone(struct core *core, struct command *c) {
 /* True when all of them stand, durably. */
 static bool run_together(struct core *core, struct command **batch, size_t count) {
   struct error err = {0};
-  const double begun_s = seconds_now();
+  const uint64_t begun_us = now_us();
   const uint64_t events_before = journal_count(core->book->journal);
   if (!book_begin(core->book, &err)) {
     return false;
@@ -103,7 +102,7 @@ static bool run_together(struct core *core, struct command **batch, size_t count
       return false;
     }
   }
-  return commit(core, begun_s, count, events_before, &err);
+  return commit(core, begun_us, count, events_before, &err);
 }
 
 /* A command may be gone once it is answered, so they are sorted out before the first answer. */
@@ -140,23 +139,13 @@ static void *core_run(void *argument) {
   return NULL;
 }
 
-static void start_figures(struct core_figures *f) {
-  static const struct histogram seconds = {.bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
-                                           .bound_count = 11},
-                                commands = {.bounds = {1, 2, 4, 8, 16, 32, 64, 128, 256}, .bound_count = 9},
-                                events = {.bounds = {0, 1, 10, 100, 1000, 10000, 100000}, .bound_count = 7};
-  memcpy(&f->commit_seconds, &seconds, sizeof seconds);
-  memcpy(&f->batch_commands, &commands, sizeof commands);
-  memcpy(&f->batch_events, &events, sizeof events);
-}
-
 struct core *core_start(struct book *book) {
   must(book->mode == BOOK_WRITE);
   struct core *core = mem_alloc(sizeof *core);
   core->magic = CORE_MAGIC;
   core->book = book;
   core->last = &core->first;
-  start_figures(&core->figures);
+  core_figures_start(&core->figures);
   must(pthread_mutex_init(&core->lock, NULL) == 0);
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);

@@ -34,17 +34,17 @@ MUST_USE bool counts_flush(struct book *book, struct error *err);
 /* Counts by upper bound, the last one unbounded. */
 #define HISTOGRAM_BOUNDS_MAX 12
 struct histogram {
-  const double bounds[HISTOGRAM_BOUNDS_MAX];
+  uint64_t bounds[HISTOGRAM_BOUNDS_MAX];
   size_t bound_count;
-  _Atomic uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1];
-  _Atomic double sum;
+  _Atomic uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1], sum;
 };
-void histogram_add(struct histogram *h, double value);
+void histogram_add(struct histogram *h, uint64_t value);
 struct core_figures {
   _Atomic size_t queued, queued_bytes;
   _Atomic uint64_t refused;
-  struct histogram commit_seconds, batch_commands, batch_events;
+  struct histogram commit_us, batch_commands, batch_events;
 };
+void core_figures_start(struct core_figures *f);
 struct core_figures *core_figures_of(struct core *core);
 
 MUST_USE bool keys_load(struct book *book, struct error *err);

@@ -69,8 +69,8 @@ void http_add_header(struct http_request *r, const char *name, const char *value
   evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
 }
 
-/* evhttp waits for the socket to be writable before it writes. It nearly always is, so the answer leaves at once, and the
- * next request is waited for; what does not fit now goes the usual way. */
+/* evhttp waits for the socket to be writable before it writes. It nearly always is, so the answer leaves at once, and
+ * the next request is waited for; what does not fit now goes the usual way. */
 static void write_at_once(struct bufferevent *buffers) {
   struct evbuffer *output = bufferevent_get_output(buffers);
   evbuffer_unfreeze(output, 1);

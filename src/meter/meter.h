@@ -58,7 +58,8 @@ enum event_body_form { EVENT_BODY_ANY, EVENT_BODY_ARRAY, EVENT_BODY_LINES }; /* 
 MUST_USE bool event_body_read(struct arena *arena, enum event_body_form form, slice text, const struct catalog *catalog,
                               instant now, struct event_body *out, struct error *err);
 /* The short way that event_body_read takes first, for tests: an event in its usual form at the start of the text, whose
- * length is told with the blanks behind it; false says nothing but that event_from_text is to look at it. Slices point into the text. */
+ * length is told with the blanks behind it; false says nothing but that event_from_text is to look at it. Slices point
+ * into the text. */
 bool event_plain(struct arena *arena, slice text, instant now, struct event *out, size_t *length);
 
 /* ---- files: NDJSON, JSON array of events, CSV with a map; each plain or .gz ---- */

@@ -1,4 +1,5 @@
-/* Fuzzes bodies of events: the short way and the element-wise way give what the tree of the whole gives, to the word. */
+/* Fuzzes bodies of events: the short way and the element-wise way give what the tree of the whole gives, to the word.
+ */
 #include "base/json.h"
 #include "meter/meter.h"
 #include <stddef.h>
