@@ -3,11 +3,12 @@
 #include <string.h>
 
 const struct json *json_get(const struct json *object, const char *key) {
+  const slice wanted = slice_of(key);
   if (object == NULL || object->kind != JSON_OBJECT) {
     return NULL;
   }
   for (const struct json *member = object->child; member; member = member->next) {
-    if (slice_is(member->key, key)) {
+    if (slice_eq(member->key, wanted)) {
       return member;
     }
   }

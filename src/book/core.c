@@ -7,6 +7,7 @@
 
 #define CORE_MAGIC 0x4d48434fu
 #define CORE_BATCH_MAX 256
+#define GATHER_US 200
 
 struct core {
   uint32_t magic;
@@ -16,11 +17,22 @@ struct core {
   pthread_cond_t wake;
   struct command *first, **last;
   bool stopping;
+  size_t last_batch; /* commands in it */
   struct core_figures figures;
 };
 
 struct core_figures *core_figures_of(struct core *core) {
   return &core->figures;
+}
+
+/* When fewer wait than the last batch had, the others are probably on their way: a moment for them makes one commit of
+ * what would be many, each with a block of its own. A caller alone never waits. Called with the lock held. */
+static void gather(struct core *core) {
+  if (core->figures.queued < core->last_batch && !core->stopping) {
+    pthread_mutex_unlock(&core->lock);
+    nanosleep(&(struct timespec){.tv_nsec = GATHER_US * 1000L}, NULL);
+    pthread_mutex_lock(&core->lock);
+  }
 }
 
 /* A queue's front becomes a batch, of at least one command. 0 once the core is stopping and nothing is left. */
@@ -30,6 +42,7 @@ static size_t take_batch(struct core *core, struct command *batch[CORE_BATCH_MAX
   while (core->first == NULL && !core->stopping) {
     pthread_cond_wait(&core->wake, &core->lock);
   }
+  gather(core);
   while (core->first != NULL && count < CORE_BATCH_MAX &&
          (count == 0 || bytes + core->first->bytes <= LIMIT_COMMIT_BYTES)) {
     bytes += core->first->bytes;
@@ -39,6 +52,7 @@ static size_t take_batch(struct core *core, struct command *batch[CORE_BATCH_MAX
   if (core->first == NULL) {
     core->last = &core->first;
   }
+  core->last_batch = count;
   core->figures.queued -= count;
   core->figures.queued_bytes -= bytes;
   pthread_mutex_unlock(&core->lock);

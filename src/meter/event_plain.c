@@ -7,6 +7,9 @@
 #define KEYS_MAX (2 * EVENT_FIELDS_MAX)
 #define PLAIN_DEPTH_MAX 8
 
+/* Compared in place, as the length is known. */
+#define IS(key, literal) ((key).len == sizeof(literal) - 1 && memcmp((key).ptr, (literal), sizeof(literal) - 1) == 0)
+
 struct reader {
   struct arena *arena;
   const char *at, *end;
@@ -153,7 +156,7 @@ static bool take_key(struct reader *r, size_t siblings_from, slice *key) {
     return false;
   }
   for (size_t i = siblings_from; i < r->key_count; i++) {
-    if (slice_eq(r->keys[i], *key)) {
+    if (r->keys[i].len == key->len && memcmp(r->keys[i].ptr, key->ptr, key->len) == 0) {
       return false;
     }
   }
@@ -249,7 +252,7 @@ static bool take_content_type(struct reader *r) {
 
 static bool take_version(struct reader *r, bool *right) {
   slice text;
-  *right = take_string(r, &text) && slice_is(text, "1.0");
+  *right = take_string(r, &text) && IS(text, "1.0");
   return *right;
 }
 
@@ -264,32 +267,32 @@ struct seen {
 static bool take_member(struct reader *r, slice key, struct event *out, struct seen *seen) {
   slice text;
   bool number, null;
-  if (slice_is(key, "id")) {
+  if (IS(key, "id")) {
     return take_attribute(r, &out->id);
   }
-  if (slice_is(key, "source")) {
+  if (IS(key, "source")) {
     return take_attribute(r, &out->source);
   }
-  if (slice_is(key, "type")) {
+  if (IS(key, "type")) {
     return take_attribute(r, &out->type);
   }
-  if (slice_is(key, "subject")) {
+  if (IS(key, "subject")) {
     return take_attribute(r, &out->subject);
   }
-  if (slice_is(key, "time")) {
+  if (IS(key, "time")) {
     seen->time = true;
     return take_time(r, &out->time);
   }
-  if (slice_is(key, "data")) {
+  if (IS(key, "data")) {
     return take_data(r);
   }
-  if (slice_is(key, "specversion")) {
+  if (IS(key, "specversion")) {
     return take_version(r, &seen->version);
   }
-  if (slice_is(key, "datacontenttype")) {
+  if (IS(key, "datacontenttype")) {
     return take_content_type(r);
   }
-  return !slice_is(key, "data_base64") && take_scalar(r, &text, &number, &null);
+  return !IS(key, "data_base64") && take_scalar(r, &text, &number, &null);
 }
 
 static bool take_members(struct reader *r, struct event *out, struct seen *seen) {
