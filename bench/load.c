@@ -6,12 +6,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +29,7 @@
 
 struct server {
   pid_t pid;
-  int port;
+  int port, instructions; /* a counter of the system's, or -1 */
   char key[128], folder[80];
 };
 struct connection {
@@ -86,8 +88,28 @@ static void write_catalog(const char *path) {
   buf_free(&b);
 }
 
-static void run_server(const char *program, const char *folder, int out) {
-  char data[128], catalog[128];
+/* Counts what a child executes in user mode from its exec on, all its threads; -1 where the machine does not tell. */
+static int count_instructions(pid_t pid) {
+  struct perf_event_attr attr = {.type = PERF_TYPE_HARDWARE,
+                                 .size = sizeof attr,
+                                 .config = PERF_COUNT_HW_INSTRUCTIONS,
+                                 .disabled = 1,
+                                 .inherit = 1,
+                                 .exclude_kernel = 1,
+                                 .enable_on_exec = 1};
+  return (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static uint64_t instructions_so_far(const struct server *s) {
+  uint64_t count = 0;
+  return s->instructions >= 0 && read(s->instructions, &count, sizeof count) == sizeof count ? count : 0;
+}
+
+/* Once `go` is closed. */
+static void run_server(const char *program, const char *folder, int out, int go) {
+  char data[128], catalog[128], nothing;
+  while (read(go, &nothing, 1) > 0) {
+  }
   snprintf(data, sizeof data, "%s/book", folder);
   snprintf(catalog, sizeof catalog, "%s/catalog.yaml", folder);
   dup2(out, STDOUT_FILENO);
@@ -98,18 +120,22 @@ static void run_server(const char *program, const char *folder, int out) {
 /* Its first line names the port and, on a new book, the operator key it made. */
 static void start_server(const char *program, struct server *s) {
   char path[128], line[512];
-  int ends[2];
+  int ends[2], go[2];
   const char *parent = getenv("TMPDIR");
   snprintf(s->folder, sizeof s->folder, "%.40s/meterhouse-load.XXXXXX", parent ? parent : "/tmp");
-  if (mkdtemp(s->folder) == NULL || pipe2(ends, O_CLOEXEC) != 0) {
+  if (mkdtemp(s->folder) == NULL || pipe2(ends, O_CLOEXEC) != 0 || pipe2(go, O_CLOEXEC) != 0) {
     stop_with("no folder to work in");
   }
   snprintf(path, sizeof path, "%s/catalog.yaml", s->folder);
   write_catalog(path);
   s->pid = fork();
   if (s->pid == 0) {
-    run_server(program, s->folder, ends[1]);
+    close(go[1]);
+    run_server(program, s->folder, ends[1], go[0]);
   }
+  s->instructions = count_instructions(s->pid);
+  close(go[0]);
+  close(go[1]);
   close(ends[1]);
   FILE *from = fdopen(ends[0], "r");
   if (from == NULL || fgets(line, sizeof line, from) == NULL ||
@@ -348,14 +374,20 @@ static void run_load(struct load *l) {
 
 /* ---- figures ---- */
 
-static void report(const struct load *l, const struct server *s, double wall_s, double cpu_s, double client_cpu_s) {
+static void report(const struct load *l, const struct server *s, double wall_s, double cpu_s, double client_cpu_s,
+                   uint64_t instructions) {
   double events = (double)(l->answered * l->batch);
   qsort(l->latencies, l->answered, sizeof *l->latencies, by_value);
+  char counted[32] = "null";
+  if (instructions > 0) {
+    snprintf(counted, sizeof counted, "%.0f", (double)instructions / events);
+  }
   printf("{\"bench\":\"http-%s\",\"connections\":%zu,\"events\":%.0f,\"events_per_s\":%.0f,\"p50_ms\":%.2f,"
-         "\"p99_ms\":%.2f,\"server_cpu_ns_per_event\":%.0f,\"client_cpu_ns_per_event\":%.0f,\"server_peak_mb\":%.0f,"
+         "\"p99_ms\":%.2f,\"server_cpu_ns_per_event\":%.0f,\"client_cpu_ns_per_event\":%.0f,\"instructions_per_event\":"
+         "%s,\"server_peak_mb\":%.0f,"
          "\"disk_sync_ms\":%.2f}\n",
          l->mode, l->connection_count, events, events / wall_s, l->latencies[l->answered / 2] * 1e3,
-         l->latencies[l->answered * 99 / 100] * 1e3, cpu_s / events * 1e9, client_cpu_s / events * 1e9,
+         l->latencies[l->answered * 99 / 100] * 1e3, cpu_s / events * 1e9, client_cpu_s / events * 1e9, counted,
          server_peak_mb(s), sync_ms(s));
 }
 
@@ -398,8 +430,10 @@ int main(int argc, char **argv) {
     open_connection(&l, &s, &l.connections[i], (unsigned)i);
   }
   double begin = now_s(), cpu = server_cpu_s(&s), client = (double)clock() / CLOCKS_PER_SEC;
+  uint64_t instructions = instructions_so_far(&s);
   run_load(&l);
-  report(&l, &s, now_s() - begin, server_cpu_s(&s) - cpu, (double)clock() / CLOCKS_PER_SEC - client);
+  report(&l, &s, now_s() - begin, server_cpu_s(&s) - cpu, (double)clock() / CLOCKS_PER_SEC - client,
+         instructions_so_far(&s) - instructions);
   end_server(&s);
   return 0;
 }
