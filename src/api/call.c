@@ -62,15 +62,32 @@ static void start_answer(struct api_call *call) {
 
 static bool core_apply(struct command *c, struct book *book, struct error *err) {
   struct api_call *call = (struct api_call *)c;
-  bool found = false;
   start_answer(call);
-  if (call->idempotency_key.len > 0 && !answer_find(call, book, &found, err)) {
+  if (call->idempotency_key.len == 0) {
+    return call->endpoint->apply(call, book, err);
+  }
+  if (!answer_find(call, book, &call->replayed, err)) {
     return false;
   }
-  if (found) {
+  if (call->replayed) {
     return true;
   }
-  return call->endpoint->apply(call, book, err) && (call->idempotency_key.len == 0 || answer_keep(call, book, err));
+  if (!call->endpoint->apply(call, book, err)) {
+    return false;
+  }
+  if (call->answer) {
+    call->answer(call);
+  }
+  return answer_keep(call, book, err);
+}
+
+static void answer_on_edge(struct http_request *r, void *context) {
+  (void)r;
+  struct api_call *call = context;
+  if (call->answer && call->idempotency_key.len == 0) {
+    call->answer(call);
+  }
+  call_answer(call);
 }
 
 static void core_done(struct command *c, const struct error *err) {
@@ -79,13 +96,19 @@ static void core_done(struct command *c, const struct error *err) {
     call_fail(call, err);
   } else {
     webhooks_committed(call->api);
-    call_answer(call);
+    if (call->committed && !call->replayed) {
+      call->committed(call);
+    }
+    http_on_edge(call->http, answer_on_edge, call);
   }
 }
 
 static void go_to_core(struct api_call *call) {
   struct error err = {0};
-  call->command = (struct command){.apply = core_apply, .done = core_done, .reads_only = call->endpoint->reads_only};
+  call->command = (struct command){.apply = core_apply,
+                                   .done = core_done,
+                                   .reads_only = call->endpoint->reads_only,
+                                   .bytes = http_body(call->http).len + arena_used_bytes(call->arena)};
   if (!core_submit(call->api->core, &call->command, &err)) {
     call_fail(call, &err);
   }
@@ -209,8 +232,8 @@ static bool take_idempotency_key(struct api_call *call, struct error *err) {
   if (key.len == 0 || call->endpoint->reads_only) {
     return true;
   }
-  if (key.len > 200) {
-    return error_set(err, ERR_INVALID, "an Idempotency-Key has at most 200 bytes");
+  if (key.len > LIMIT_IDEMPOTENCY_KEY_BYTES) {
+    return error_set(err, ERR_INVALID, "an Idempotency-Key has at most %d bytes", LIMIT_IDEMPOTENCY_KEY_BYTES);
   }
   call->idempotency_key = key;
   call->request_digest = digest_request(call->http);

@@ -1,5 +1,5 @@
-/* POST /api/v1/events: CloudEvents in structured, binary or batched mode; parsed on the edge, decided on the core,
- * answered one by one after the batch is durable. */
+/* POST /api/v1/events: CloudEvents in structured, binary or batched mode, or a line each; parsed on the edge, decided
+ * on the core, answered one by one after the batch is durable. */
 #include "api/private.h"
 #include <event2/http.h>
 #include <stdlib.h>
@@ -7,13 +7,12 @@
 #include <strings.h>
 
 struct intake {
-  struct event *events;
-  struct ingest_result *parsed; /* INVALID with a reason where parsing failed already */
-  slice *ids;                   /* as far as they could be read */
-  size_t count;
+  struct event_body body;
+  enum verdict *verdicts; /* of body.events */
+  uint64_t counts[4];     /* by verdict, of all entries */
 };
 
-enum mode { MODE_STRUCTURED, MODE_BATCH, MODE_BINARY };
+enum mode { MODE_ANY, MODE_BATCH, MODE_BINARY, MODE_LINES };
 
 static bool type_starts(slice type, const char *prefix) {
   size_t length = strlen(prefix);
@@ -27,52 +26,12 @@ static enum mode mode_of(const struct api_call *call) {
     return MODE_BATCH;
   }
   if (type_starts(type, "application/cloudevents")) {
-    return MODE_STRUCTURED;
+    return MODE_ANY;
   }
-  return http_header(call->http, "ce-id").len || http_header(call->http, "ce-type").len ? MODE_BINARY : MODE_STRUCTURED;
-}
-
-static void add(struct api_call *call, struct intake *intake, const struct json *json) {
-  struct error why = {0};
-  size_t i = intake->count++;
-  intake->ids[i] = json_text(json, "id");
-  if (!event_from_json(call->arena, json, clock_now(), &intake->events[i], &why)) {
-    intake->parsed[i] = (struct ingest_result){EVENT_INVALID, arena_printf(call->arena, "%s", why.message)};
+  if (type_starts(type, "application/x-ndjson") || type_starts(type, "application/ndjson")) {
+    return MODE_LINES;
   }
-}
-
-static bool size_intake(struct api_call *call, struct intake *intake, size_t count, struct error *err) {
-  if (count > EVENT_BATCH_MAX) {
-    return error_set(err, ERR_LIMIT, "a batch has at most %d events, this one %zu: split it", EVENT_BATCH_MAX, count);
-  }
-  intake->events = arena_array(call->arena, count, sizeof *intake->events);
-  intake->parsed = arena_array(call->arena, count, sizeof *intake->parsed);
-  intake->ids = arena_array(call->arena, count, sizeof *intake->ids);
-  return true;
-}
-
-static bool read_json(struct api_call *call, struct intake *intake, enum mode mode, struct error *err) {
-  const struct json *json;
-  if (!json_parse(call->arena, http_body(call->http), &json, err)) {
-    return error_at(err, "the body");
-  }
-  if (mode == MODE_BATCH && json->kind != JSON_ARRAY) {
-    return error_set(err, ERR_INVALID, "a batch is a JSON array of events");
-  }
-  if (json->kind != JSON_ARRAY) {
-    if (!size_intake(call, intake, 1, err)) {
-      return false;
-    }
-    add(call, intake, json);
-    return true;
-  }
-  if (!size_intake(call, intake, json->count, err)) {
-    return false;
-  }
-  for (const struct json *one = json->child; one; one = one->next) {
-    add(call, intake, one);
-  }
-  return true;
+  return http_header(call->http, "ce-id").len || http_header(call->http, "ce-type").len ? MODE_BINARY : MODE_ANY;
 }
 
 static bool is_utf8(slice s) {
@@ -125,12 +84,11 @@ static void put_header(struct api_call *call, struct json_out *w, const char *he
 }
 
 /* Binary mode: the attributes are headers, the body is the data; put together it is a structured event. */
-static bool read_binary(struct api_call *call, struct intake *intake, struct error *err) {
+static bool join_binary(struct api_call *call, slice *out, struct error *err) {
   static const char *const attributes[] = {"id", "source", "specversion", "type", "subject", "time"};
   struct buf text;
   struct json_out w;
   slice body = slice_trim(http_body(call->http));
-  const struct json *json;
   buf_init(&text, HTTP_BODY_BYTES_MAX + HTTP_HEADER_BYTES_MAX);
   json_out_init(&w, &text, false);
   json_open_object(&w);
@@ -144,63 +102,13 @@ static bool read_binary(struct api_call *call, struct intake *intake, struct err
     json_raw(&w, body);
   }
   json_close_object(&w);
-  bool ok =
-      size_intake(call, intake, 1, err) &&
-      (json_parse(call->arena, arena_copy(call->arena, buf_slice(&text)), &json, err) || error_at(err, "the body"));
+  bool ok = !text.failed || error_set(err, ERR_LIMIT, "the event is larger than %d bytes", HTTP_BODY_BYTES_MAX);
+  *out = arena_copy(call->arena, buf_slice(&text));
   buf_free(&text);
-  if (ok) {
-    add(call, intake, json);
-  }
   return ok;
 }
 
-bool events_prepare(struct api_call *call, struct error *err) {
-  struct intake *intake = arena_alloc(call->arena, sizeof *intake);
-  enum mode mode = mode_of(call);
-  call->state = intake;
-  return mode == MODE_BINARY ? read_binary(call, intake, err) : read_json(call, intake, mode, err);
-}
-
-/* The parsed ones go to the book; the others keep their reason. */
-static bool ingest(struct api_call *call, struct book *book, const struct intake *intake, struct ingest_result *results,
-                   struct error *err) {
-  struct event *events = arena_array(call->arena, intake->count, sizeof *events);
-  size_t *place = arena_array(call->arena, intake->count, sizeof *place);
-  struct ingest_result *decided = arena_array(call->arena, intake->count, sizeof *decided);
-  size_t count = 0;
-  for (size_t i = 0; i < intake->count; i++) {
-    results[i] = intake->parsed[i];
-    if (intake->parsed[i].reason) {
-      continue;
-    }
-    place[count] = i;
-    events[count++] = intake->events[i];
-  }
-  if (count > 0 && !book_ingest(book, call->arena, events, count, decided, err)) {
-    return false;
-  }
-  for (size_t i = 0; i < count; i++) {
-    results[place[i]] = decided[i];
-  }
-  return true;
-}
-
-static void put_result(struct json_out *w, slice id, const struct ingest_result *result) {
-  json_open_object(w);
-  json_put_str(w, "id", id);
-  json_put_cstr(w, "status", verdict_name(result->verdict));
-  if (result->reason) {
-    json_put_cstr(w, "reason", result->reason);
-  }
-  json_close_object(w);
-}
-
-static void count_up(struct api *api, const uint64_t counts[4]) {
-  atomic_fetch_add(&api->events_accepted, counts[EVENT_ACCEPTED]);
-  atomic_fetch_add(&api->events_duplicate, counts[EVENT_DUPLICATE]);
-  atomic_fetch_add(&api->events_conflict, counts[EVENT_CONFLICT]);
-  atomic_fetch_add(&api->events_invalid, counts[EVENT_INVALID]);
-}
+/* ---- on the core ---- */
 
 /* 200 when all are in the book (now or before), 409 or 422 for a single refused event, 207 for a mixed batch. */
 static int status_for(const uint64_t counts[4], size_t count) {
@@ -214,26 +122,87 @@ static int status_for(const uint64_t counts[4], size_t count) {
 }
 
 bool events_apply(struct api_call *call, struct book *book, struct error *err) {
-  const struct intake *intake = call->state;
-  struct ingest_result *results = arena_array(call->arena, intake->count, sizeof *results);
-  uint64_t counts[4] = {0};
-  if (!ingest(call, book, intake, results, err)) {
+  struct intake *intake = call->state;
+  const struct event_body *body = &intake->body;
+  intake->verdicts = arena_array(call->arena, body->event_count, sizeof *intake->verdicts);
+  memset(intake->counts, 0, sizeof intake->counts);
+  if (body->event_count > 0 && !book_append(book, body->events, body->event_count, intake->verdicts, err)) {
     return false;
   }
-  json_open_object(&call->json);
-  json_key(&call->json, "results");
-  json_open_array(&call->json);
-  for (size_t i = 0; i < intake->count; i++) {
-    put_result(&call->json, intake->ids[i], &results[i]);
-    counts[results[i].verdict]++;
+  for (size_t i = 0; i < body->event_count; i++) {
+    intake->counts[intake->verdicts[i]]++;
   }
-  json_close_array(&call->json);
-  json_put_int(&call->json, "accepted", (int64_t)counts[EVENT_ACCEPTED]);
-  json_put_int(&call->json, "duplicate", (int64_t)counts[EVENT_DUPLICATE]);
-  json_put_int(&call->json, "conflict", (int64_t)counts[EVENT_CONFLICT]);
-  json_put_int(&call->json, "invalid", (int64_t)counts[EVENT_INVALID]);
-  json_close_object(&call->json);
-  call->status = status_for(counts, intake->count);
-  count_up(call->api, counts);
-  return book_count(book, counts[EVENT_DUPLICATE], counts[EVENT_CONFLICT], counts[EVENT_INVALID], err);
+  intake->counts[EVENT_INVALID] = body->count - body->event_count;
+  call->status = status_for(intake->counts, body->count);
+  book_count(book, intake->counts[EVENT_DUPLICATE], intake->counts[EVENT_CONFLICT], intake->counts[EVENT_INVALID]);
+  return true;
+}
+
+/* ---- the answer ---- */
+
+/* Written piece by piece: there may be a hundred thousand. */
+static void put_result(struct buf *out, const struct event_entry *entry, enum verdict verdict, const char *reason) {
+  buf_add(out, SLICE("{"));
+  if (entry->line > 0) {
+    buf_addf(out, "\"line\":%u,", entry->line);
+  }
+  buf_add(out, SLICE("\"id\":"));
+  json_quote(out, entry->id);
+  buf_add(out, SLICE(",\"status\":\""));
+  buf_add(out, slice_of(verdict_name(verdict)));
+  buf_add(out, SLICE("\""));
+  if (reason) {
+    buf_add(out, SLICE(",\"reason\":"));
+    json_quote(out, slice_of(reason));
+  }
+  buf_add(out, SLICE("}"));
+}
+
+static void put_results(struct api_call *call, const struct intake *intake) {
+  const struct event_body *body = &intake->body;
+  size_t next = 0;
+  for (size_t i = 0; i < body->count; i++) {
+    const struct event_entry *entry = &body->entries[i];
+    enum verdict verdict = EVENT_INVALID;
+    const char *reason = entry->refused;
+    if (reason == NULL) {
+      verdict = intake->verdicts[next];
+      reason = verdict == EVENT_CONFLICT ? book_why_conflict(call->arena, &body->events[next]) : NULL;
+      next++;
+    }
+    buf_add(&call->out, i > 0 ? SLICE(",") : (slice){0});
+    put_result(&call->out, entry, verdict, reason);
+  }
+}
+
+static void answer(struct api_call *call) {
+  const struct intake *intake = call->state;
+  buf_add(&call->out, SLICE("{\"results\":["));
+  put_results(call, intake);
+  buf_addf(&call->out, "],\"accepted\":%llu,\"duplicate\":%llu,\"conflict\":%llu,\"invalid\":%llu}",
+           (unsigned long long)intake->counts[EVENT_ACCEPTED], (unsigned long long)intake->counts[EVENT_DUPLICATE],
+           (unsigned long long)intake->counts[EVENT_CONFLICT], (unsigned long long)intake->counts[EVENT_INVALID]);
+}
+
+static void count_verdicts(struct api_call *call) {
+  const struct intake *intake = call->state;
+  for (size_t v = 0; v < sizeof intake->counts / sizeof *intake->counts; v++) {
+    atomic_fetch_add(&call->api->events[v], intake->counts[v]);
+  }
+}
+
+/* ---- on the edge ---- */
+
+bool events_prepare(struct api_call *call, struct error *err) {
+  struct intake *intake = arena_alloc(call->arena, sizeof *intake);
+  slice text = http_body(call->http);
+  enum mode mode = mode_of(call);
+  call->state = intake;
+  call->answer = answer;
+  call->committed = count_verdicts;
+  enum event_body_form form = mode == MODE_BATCH   ? EVENT_BODY_ARRAY
+                              : mode == MODE_LINES ? EVENT_BODY_LINES
+                                                   : EVENT_BODY_ANY;
+  return (mode != MODE_BINARY || join_binary(call, &text, err)) &&
+         event_body_read(call->arena, form, text, book_catalog(call->api->book), clock_now(), &intake->body, err);
 }

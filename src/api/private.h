@@ -47,7 +47,8 @@ struct api {
   struct http_route *routes;
   bool open_overview;
   instant started;
-  _Atomic uint64_t events_accepted, events_duplicate, events_conflict, events_invalid, requests, requests_failed;
+  _Atomic uint64_t events[4]; /* by verdict */
+  _Atomic uint64_t requests, requests_failed;
 };
 
 struct api_call {
@@ -63,8 +64,13 @@ struct api_call {
   struct json_out json;
   struct digest request_digest;
   slice idempotency_key;
-  void *state;               /* a stage's, for the next one */
-  void (*drop)(void *state); /* frees it; may be NULL */
+  bool replayed; /* the answer is one that was kept */
+  /* Set by prepare where apply leaves the answer to it: written on the edge after the commit, or, with an
+   * Idempotency-Key, whose answer is kept, on the core right after apply. */
+  void (*answer)(struct api_call *call);
+  void (*committed)(struct api_call *call); /* set by prepare: once the work stands and is not a replay; on the core */
+  void *state;                              /* a stage's, for the next one */
+  void (*drop)(void *state);                /* frees it; may be NULL */
 };
 
 /* May this caller see things of `customer`? ERR_NOT_FOUND when not, as if they were not there. */
@@ -97,7 +103,8 @@ const struct notify_vault *webhooks_vault(const struct api *api);
 /* The stages, one file a resource. */
 typedef bool api_stage(struct api_call *call, struct error *err);
 typedef bool api_work(struct api_call *call, struct book *book, struct error *err);
-api_stage events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare, key_prepare;
+api_stage limits_prepare, events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare,
+    key_prepare;
 api_stage correction_prepare, backfill_prepare;
 api_work correction_apply, correction_preview, corrections_read, backfill_apply, backfill_preview, backfill_commit,
     backfill_drop, backfills_read;

@@ -1,10 +1,31 @@
-/* Health, metrics and the summary. */
+/* Health, limits, metrics and the summary. */
 #include "api/private.h"
 #include <string.h>
 
 bool health_prepare(struct api_call *call, struct error *err) {
   (void)err;
   buf_add(&call->out, SLICE("{\"status\":\"ok\"}\n"));
+  return true;
+}
+
+bool limits_prepare(struct api_call *call, struct error *err) {
+  (void)err;
+  struct json_out *w = &call->json;
+  list_begin(call);
+  for (size_t i = 0; i < limit_count; i++) {
+    json_open_object(w);
+    json_put_cstr(w, "name", limits[i].name);
+    json_put_int(w, "value", limits[i].value);
+    json_key(w, "status");
+    if (limits[i].status > 0) {
+      json_int(w, limits[i].status);
+    } else {
+      json_null(w);
+    }
+    json_put_cstr(w, "bounds", limits[i].what);
+    json_close_object(w);
+  }
+  list_end(call, (slice){0});
   return true;
 }
 
@@ -16,16 +37,9 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
 static void verdicts(const struct api *api, struct buf *out) {
   buf_addf(out, "# HELP meterhouse_ingest_events_total Events decided since start, by verdict.\n# TYPE "
                 "meterhouse_ingest_events_total counter\n");
-  const struct {
-    const char *name;
-    uint64_t value;
-  } all[] = {{"accepted", atomic_load(&api->events_accepted)},
-             {"duplicate", atomic_load(&api->events_duplicate)},
-             {"conflict", atomic_load(&api->events_conflict)},
-             {"invalid", atomic_load(&api->events_invalid)}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    buf_addf(out, "meterhouse_ingest_events_total{verdict=\"%s\"} %llu\n", all[i].name,
-             (unsigned long long)all[i].value);
+  for (size_t v = 0; v < sizeof api->events / sizeof *api->events; v++) {
+    buf_addf(out, "meterhouse_ingest_events_total{verdict=\"%s\"} %llu\n", verdict_name((enum verdict)v),
+             (unsigned long long)atomic_load(&api->events[v]));
   }
 }
 
@@ -43,6 +57,7 @@ bool metrics_read(struct api_call *call, struct book *book, struct error *err) {
          atomic_load(&api->requests_failed));
   metric(&call->out, "uptime_seconds", "gauge", "Seconds since start.",
          (uint64_t)((clock_now().ns - api->started.ns) / NS_PER_S));
+  core_metrics(api->core, &call->out);
   if (api->pull) {
     pull_metrics(api->pull, &call->out);
   }

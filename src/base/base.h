@@ -85,7 +85,7 @@ slice arena_copy(struct arena *arena, slice s);                    /* the copy i
 char *arena_printf(struct arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3);
 size_t arena_used_bytes(const struct arena *arena);
 
-void *mem_alloc(size_t size);                         /* zeroed; never NULL; free() it */
+void *mem_alloc(size_t size); /* zeroed; never NULL; free() it */
 /* For tables of megabytes that are read all over: zeroed, on huge pages where the system gives them; free() it. */
 void *mem_table(size_t count, size_t size);
 void *mem_grow(void *old, size_t count, size_t size); /* realloc with overflow check; new part is not zeroed */

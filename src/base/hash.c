@@ -103,14 +103,21 @@ uint32_t crc32c(uint32_t start, const void *bytes, size_t len) {
 
 /* ---- ids ---- */
 
+#define ID_POOL 64 /* random numbers asked of the system at once */
+
 /* UUIDv7 (RFC 9562): 48 bits of ms, then a counter that keeps ids of one process in order, then random bits. */
 char *id_new(const char *prefix, char text[ID_TEXT_MAX]) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   static uint64_t last_ms, counter;
+  static uint64_t pool[ID_POOL];
+  static size_t left;
   sodium_ready();
-  uint64_t tail;
-  randombytes_buf(&tail, sizeof tail);
   pthread_mutex_lock(&lock);
+  if (left == 0) {
+    randombytes_buf(pool, sizeof pool);
+    left = ID_POOL;
+  }
+  uint64_t tail = pool[--left];
   uint64_t ms = (uint64_t)(clock_now().ns / 1000000);
   if (ms > last_ms) {
     last_ms = ms;

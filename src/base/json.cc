@@ -21,6 +21,7 @@ struct Reader {
   struct error *err;
   const char *begin;
   ondemand::document *document;
+  int values;
 };
 
 bool fail(Reader &r, const char *why) {
@@ -110,6 +111,9 @@ bool add_child(Reader &r, struct json *parent, struct json **last, struct json *
   if (parent->count == most) {
     return error_set(r.err, ERR_LIMIT, "JSON: an %s has more than %u members",
                      parent->kind == JSON_ARRAY ? "array" : "object", most);
+  }
+  if (++r.values > JSON_VALUES_MAX) {
+    return error_set(r.err, ERR_LIMIT, "JSON: more than %d values", JSON_VALUES_MAX);
   }
   if (*last == nullptr) {
     parent->child = child;
@@ -267,7 +271,7 @@ extern "C" bool json_parse(struct arena *arena, slice text, const struct json **
   thread_local Workshop workshop;
   char *copy = workshop.padded(text);
   ondemand::document document;
-  Reader r = {arena, err, copy, nullptr};
+  Reader r = {arena, err, copy, nullptr, 0};
   if (Failure code = workshop.parser.iterate(copy, text.len, text.len + simdjson::SIMDJSON_PADDING).get(document)) {
     return fail(r, code);
   }

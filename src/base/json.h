@@ -1,7 +1,7 @@
 /* JSON: parse with simdjson into a read-only tree whose numbers stay text; write with a small checked writer. */
 #ifndef METERHOUSE_BASE_JSON_H
 #define METERHOUSE_BASE_JSON_H
-#include "base/base.h"
+#include "base/limits.h"
 
 enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -17,15 +17,17 @@ struct json {
   uint32_t count;           /* children */
 };
 
-#define JSON_DEPTH_MAX 32
+#define JSON_DEPTH_MAX LIMIT_NESTING
 #define JSON_MEMBERS_MAX 4096   /* per object, unless the caller splits the input first */
 #define JSON_ELEMENTS_MAX 65536 /* per array */
+#define JSON_VALUES_MAX LIMIT_JSON_VALUES
 /* The text is one object or array. Errors: ERR_INVALID with byte offset and reason (bad UTF-8, NUL byte, duplicate key,
  * trailing bytes, depth). */
 MUST_USE bool json_parse(struct arena *arena, slice text, const struct json **out, struct error *err);
 const struct json *json_get(const struct json *object, const char *key); /* NULL when absent or not an object */
 slice json_text(const struct json *object, const char *key);             /* string or number text; empty when absent */
 
+void json_quote(struct buf *to, slice s); /* in quotes, escaped: for writers that place their own commas */
 /* Writer: commas and quoting are its business; a misuse (value without key in an object) is a must(). */
 struct json_out {
   struct buf *to;

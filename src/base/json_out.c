@@ -3,11 +3,12 @@
 #include <string.h>
 
 const struct json *json_get(const struct json *object, const char *key) {
+  const slice wanted = slice_of(key);
   if (object == NULL || object->kind != JSON_OBJECT) {
     return NULL;
   }
   for (const struct json *member = object->child; member; member = member->next) {
-    if (slice_is(member->key, key)) {
+    if (slice_eq(member->key, wanted)) {
       return member;
     }
   }
@@ -55,7 +56,7 @@ static void before_value(struct json_out *w) {
   w->first = false;
 }
 
-static void quote(struct buf *to, slice s) {
+void json_quote(struct buf *to, slice s) {
   static const char hex[] = "0123456789abcdef";
   size_t plain = 0;
   buf_addc(to, '"');
@@ -115,7 +116,7 @@ void json_key_slice(struct json_out *w, slice key) {
     buf_addc(w->to, ',');
   }
   indent(w);
-  quote(w->to, key);
+  json_quote(w->to, key);
   buf_add(w->to, w->pretty ? SLICE(": ") : SLICE(":"));
   w->first = false;
   w->after_key = true;
@@ -132,7 +133,7 @@ void json_raw(struct json_out *w, slice value) {
 
 void json_str(struct json_out *w, slice value) {
   before_value(w);
-  quote(w->to, value);
+  json_quote(w->to, value);
 }
 
 void json_int(struct json_out *w, int64_t value) {

@@ -248,7 +248,7 @@ bool book_begin(struct book *book, struct error *err) {
 }
 
 bool book_commit(struct book *book, struct error *err) {
-  if (!journal_flush(book->journal, err) || !db_commit(book->db, err)) {
+  if (!counts_flush(book, err) || !journal_flush(book->journal, err) || !db_commit(book->db, err)) {
     book_undo(book);
     return false;
   }
@@ -296,6 +296,7 @@ bool book_rebuild(struct book *book, struct error *err) {
 }
 
 void book_undo(struct book *book) {
+  book->uncounted = (struct book_stats){0};
   db_rollback(book->db);
   journal_undo(book->journal);
   ledger_undo(book->ledger);

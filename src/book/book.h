@@ -38,6 +38,11 @@ struct ingest_result {
 MUST_USE bool book_ingest(struct book *book, struct arena *arena, const struct event *events, size_t count,
                           struct ingest_result *results, struct error *err);
 
+/* The same for events that were checked against the catalog already, which must live until the batch is committed. */
+MUST_USE bool book_append(struct book *book, const struct event *events, size_t count, enum verdict *verdicts,
+                          struct error *err);
+const char *book_why_conflict(struct arena *arena, const struct event *e); /* to tell a caller */
+
 /* ---- corrections: docs/corrections.md ---- */
 #define CORRECTION_ID_BYTES_MAX 64
 struct correction_request {
@@ -183,8 +188,8 @@ struct book_stats {
   uint64_t events, duplicates, conflicts, invalid, blocks;
 };
 MUST_USE bool book_stats(struct book *book, struct book_stats *out, struct error *err);
-MUST_USE bool book_count(struct book *book, uint64_t duplicates, uint64_t conflicts, uint64_t invalid,
-                         struct error *err); /* inside a batch */
+/* Inside a batch; written with it. */
+void book_count(struct book *book, uint64_t duplicates, uint64_t conflicts, uint64_t invalid);
 
 /* The picture of a period as text for the terminal and as JSON for the API and the first page. */
 MUST_USE bool book_summary(struct book *book, slice period, struct buf *text, struct buf *json, struct error *err);
@@ -222,12 +227,14 @@ struct command {
   /* Runs on the core thread after the batch is durable or failed; `err` is NULL when the command's work stands. */
   void (*done)(struct command *c, const struct error *err);
   bool reads_only; /* needs no transaction */
+  size_t bytes;    /* of memory it holds while it waits */
 };
-#define CORE_QUEUE_MAX 4096
 struct core *core_start(struct book *book);
 /* `committed` is called on the core thread after each commit; it must be quick. To be said once. */
 void core_listen(struct core *core, void (*committed)(void *context), void *context);
-MUST_USE bool core_submit(struct core *core, struct command *c,
-                          struct error *err); /* ERR_LIMIT when the queue is full: answer 429 */
-void core_stop(struct core *core);            /* finishes what is queued, then joins */
+/* ERR_LIMIT when too many or too large ones are waiting: answer 429. */
+MUST_USE bool core_submit(struct core *core, struct command *c, struct error *err);
+void core_stop(struct core *core); /* finishes what is queued, then joins */
+/* The queue, and what was committed, as Prometheus metrics; from any thread. */
+void core_metrics(struct core *core, struct buf *out);
 #endif

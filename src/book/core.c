@@ -1,10 +1,13 @@
 /* The core thread: takes what has queued up, applies it as one batch, commits once, then answers everyone. */
+#include "base/limits.h"
 #include "base/log.h"
 #include "book/private.h"
 #include <stdlib.h>
+#include <time.h>
 
 #define CORE_MAGIC 0x4d48434fu
 #define CORE_BATCH_MAX 256
+#define GATHER_US 200
 
 struct core {
   uint32_t magic;
@@ -14,42 +17,58 @@ struct core {
   pthread_mutex_t lock;
   pthread_cond_t wake;
   struct command *first, **last;
-  size_t queued;
   bool stopping;
   void (*committed)(void *context);
   void *listener;
+  size_t last_batch; /* commands in it */
+  struct core_figures figures;
 };
 
-/* A queue's front becomes a batch. NULL once the core is stopping and nothing is left. */
+struct core_figures *core_figures_of(struct core *core) {
+  return &core->figures;
+}
+
+/* When fewer wait than the last batch had, the others are probably on their way: a moment for them makes one commit of
+ * what would be many, each with a block of its own. A caller alone never waits. Called with the lock held. */
+static void gather(struct core *core) {
+  if (core->figures.queued < core->last_batch && !core->stopping) {
+    pthread_mutex_unlock(&core->lock);
+    nanosleep(&(struct timespec){.tv_nsec = GATHER_US * 1000L}, NULL);
+    pthread_mutex_lock(&core->lock);
+  }
+}
+
+/* A queue's front becomes a batch, of at least one command. 0 once the core is stopping and nothing is left. */
 static size_t take_batch(struct core *core, struct command *batch[CORE_BATCH_MAX]) {
-  size_t count = 0;
+  size_t count = 0, bytes = 0;
   pthread_mutex_lock(&core->lock);
   while (core->first == NULL && !core->stopping) {
     pthread_cond_wait(&core->wake, &core->lock);
   }
-  while (core->first != NULL && count < CORE_BATCH_MAX) {
+  gather(core);
+  while (core->first != NULL && count < CORE_BATCH_MAX &&
+         (count == 0 || bytes + core->first->bytes <= LIMIT_COMMIT_BYTES)) {
+    bytes += core->first->bytes;
     batch[count++] = core->first;
     core->first = core->first->next;
   }
   if (core->first == NULL) {
     core->last = &core->first;
   }
-  core->queued -= count;
+  core->last_batch = count;
+  core->figures.queued -= count;
+  core->figures.queued_bytes -= bytes;
   pthread_mutex_unlock(&core->lock);
   return count;
 }
 
-static bool commit(struct core *core, struct error *err) {
-  if (!book_commit(core->book, err)) {
-    return false;
-  }
+static void tell_listener(struct core *core) {
   pthread_mutex_lock(&core->lock);
   void (*committed)(void *) = core->committed;
   pthread_mutex_unlock(&core->lock);
   if (committed) {
     committed(core->listener);
   }
-  return true;
 }
 
 static void run_reader(struct core *core, struct command *c) {
@@ -58,13 +77,34 @@ static void run_reader(struct core *core, struct command *c) {
   c->done(c, ok ? NULL : &err);
 }
 
+/* The monotonic clock, not clock_now: a test clock may stand still. */
+static uint64_t now_us(void) {
+  struct timespec t;
+  must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+  return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static bool commit(struct core *core, uint64_t begun_us, size_t commands, uint64_t events_before, struct error *err) {
+  uint64_t events = journal_count(core->book->journal) - events_before;
+  if (!book_commit(core->book, err)) {
+    return false;
+  }
+  histogram_add(&core->figures.commit_us, now_us() - begun_us);
+  histogram_add(&core->figures.batch_commands, commands);
+  histogram_add(&core->figures.batch_events, events);
+  tell_listener(core);
+  return true;
+}
+
 static void run_alone(struct core *core, struct command *c) {
   struct error err = {0};
+  const uint64_t begun_us = now_us();
+  const uint64_t events_before = journal_count(core->book->journal);
   bool ok = book_begin(core->book, &err);
   if (ok) {
     ok = c->apply(c, core->book, &err);
     if (ok) {
-      ok = commit(core, &err);
+      ok = commit(core, begun_us, 1, events_before, &err);
     } else {
       book_undo(core->book);
     }
@@ -78,6 +118,8 @@ static void run_alone(struct core *core, struct command *c) {
 /* True when all of them stand, durably. */
 static bool run_together(struct core *core, struct command **batch, size_t count) {
   struct error err = {0};
+  const uint64_t begun_us = now_us();
+  const uint64_t events_before = journal_count(core->book->journal);
   if (!book_begin(core->book, &err)) {
     return false;
   }
@@ -87,7 +129,7 @@ static bool run_together(struct core *core, struct command **batch, size_t count
       return false;
     }
   }
-  return commit(core, &err);
+  return commit(core, begun_us, count, events_before, &err);
 }
 
 /* A command may be gone once it is answered, so they are sorted out before the first answer. */
@@ -130,10 +172,12 @@ struct core *core_start(struct book *book) {
   core->magic = CORE_MAGIC;
   core->book = book;
   core->last = &core->first;
+  core_figures_start(&core->figures);
   must(pthread_mutex_init(&core->lock, NULL) == 0);
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
   core->keeper = keeper_start(book, core);
+  pthread_setname_np(core->thread, "core");
   return core;
 }
 
@@ -145,19 +189,31 @@ void core_listen(struct core *core, void (*committed)(void *context), void *cont
   pthread_mutex_unlock(&core->lock);
 }
 
+static bool has_room(const struct core *core, const struct command *c) {
+  const struct core_figures *f = &core->figures;
+  return !core->stopping && f->queued < LIMIT_QUEUE_COMMANDS &&
+         (f->queued == 0 || f->queued_bytes + c->bytes <= LIMIT_QUEUE_BYTES);
+}
+
 bool core_submit(struct core *core, struct command *c, struct error *err) {
   must(core->magic == CORE_MAGIC);
   pthread_mutex_lock(&core->lock);
-  bool taken = core->queued < CORE_QUEUE_MAX && !core->stopping;
+  bool taken = has_room(core, c), sleeps = core->first == NULL;
   if (taken) {
     c->next = NULL;
     *core->last = c;
     core->last = &c->next;
-    core->queued++;
-    pthread_cond_signal(&core->wake);
+    core->figures.queued++;
+    core->figures.queued_bytes += c->bytes;
+  } else {
+    core->figures.refused++;
   }
   pthread_mutex_unlock(&core->lock);
-  return taken || error_set(err, ERR_LIMIT, "%d commands are waiting already: try again in a second", CORE_QUEUE_MAX);
+  if (taken && sleeps) {
+    pthread_cond_signal(&core->wake);
+  }
+  return taken || error_set(err, ERR_LIMIT, "too many requests are waiting to be written: try again in %d s",
+                            LIMIT_RETRY_AFTER_S);
 }
 
 void core_stop(struct core *core) {

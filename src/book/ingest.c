@@ -2,7 +2,7 @@
 #include "book/private.h"
 #include <stdlib.h>
 
-static const char *why_conflict(struct arena *arena, const struct event *e) {
+const char *book_why_conflict(struct arena *arena, const struct event *e) {
   return arena_printf(arena, "source \"" SLICE_FMT "\", id \"" SLICE_FMT "\" was accepted before with other content",
                       SLICE_ARG(e->source), SLICE_ARG(e->id));
 }
@@ -29,10 +29,15 @@ bool book_ingest(struct book *book, struct arena *arena, const struct event *eve
   for (size_t i = 0; i < valid_count; i++) {
     results[place[i]].verdict = verdicts[i];
     if (verdicts[i] == EVENT_CONFLICT) {
-      results[place[i]].reason = why_conflict(arena, &valid[i]);
+      results[place[i]].reason = book_why_conflict(arena, &valid[i]);
     }
   }
   return true;
+}
+
+bool book_append(struct book *book, const struct event *events, size_t count, enum verdict *verdicts,
+                 struct error *err) {
+  return journal_append(book->journal, events, count, verdicts, err);
 }
 
 static bool add_count(struct book *book, const char *name, uint64_t events, struct error *err) {
@@ -45,9 +50,17 @@ static bool add_count(struct book *book, const char *name, uint64_t events, stru
                 DB_VALUES(DB_T(slice_of(name)), DB_I((int64_t)events)), NULL, err);
 }
 
-bool book_count(struct book *book, uint64_t duplicates, uint64_t conflicts, uint64_t invalid, struct error *err) {
-  return add_count(book, "duplicates", duplicates, err) && add_count(book, "conflicts", conflicts, err) &&
-         add_count(book, "invalid", invalid, err);
+void book_count(struct book *book, uint64_t duplicates, uint64_t conflicts, uint64_t invalid) {
+  book->uncounted.duplicates += duplicates;
+  book->uncounted.conflicts += conflicts;
+  book->uncounted.invalid += invalid;
+}
+
+bool counts_flush(struct book *book, struct error *err) {
+  const struct book_stats counts = book->uncounted;
+  book->uncounted = (struct book_stats){0};
+  return add_count(book, "duplicates", counts.duplicates, err) && add_count(book, "conflicts", counts.conflicts, err) &&
+         add_count(book, "invalid", counts.invalid, err);
 }
 
 static bool take_count(const struct db_row *row, void *context, struct error *err) {

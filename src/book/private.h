@@ -3,6 +3,7 @@
 #define METERHOUSE_BOOK_PRIVATE_H
 #include "book/book.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define BOOK_MAGIC 0x4d48424bu
 
@@ -26,7 +27,25 @@ struct book {
   struct arena *key_arena;
   pthread_mutex_t key_lock; /* edge threads check keys while the core makes them */
   VEC(struct stored_key) keys;
+  struct book_stats uncounted; /* of the open batch */
 };
+
+MUST_USE bool counts_flush(struct book *book, struct error *err);
+/* Counts by upper bound, the last one unbounded. */
+#define HISTOGRAM_BOUNDS_MAX 12
+struct histogram {
+  uint64_t bounds[HISTOGRAM_BOUNDS_MAX];
+  size_t bound_count;
+  _Atomic uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1], sum;
+};
+void histogram_add(struct histogram *h, uint64_t value);
+struct core_figures {
+  _Atomic size_t queued, queued_bytes;
+  _Atomic uint64_t refused;
+  struct histogram commit_us, batch_commands, batch_events;
+};
+void core_figures_start(struct core_figures *f);
+struct core_figures *core_figures_of(struct core *core);
 
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);

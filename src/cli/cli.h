@@ -27,6 +27,7 @@ struct cli_command {
   const char *example;
   struct cli_option options[CLI_OPTIONS_MAX];
   int (*run)(const struct cli_args *args);
+  void (*print_more)(void); /* at the end of the help; may be NULL */
 };
 /* Value of an option; NULL when it was not given. Asking for one that is not in the table is a must(). */
 const char *cli_value(const struct cli_args *args, const char *name);

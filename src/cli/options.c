@@ -31,6 +31,9 @@ static void print_help(const struct cli_command *c) {
     printf("  %-26s %s\n", name, c->options[i].help);
   }
   printf("\nexample:\n  %s\n\nexit status: 0 done, 1 failed, 2 misuse\n", c->example);
+  if (c->print_more) {
+    c->print_more();
+  }
 }
 
 static int misuse(const struct cli_command *c, const char *what, const char *word) {

@@ -1,5 +1,6 @@
 /* meterhouse serve: the server over a book, until SIGINT or SIGTERM. */
 #include "api/api.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include <signal.h>
@@ -97,6 +98,17 @@ static bool serve(const struct cli_args *args, struct book *book, const struct p
   return true;
 }
 
+static void print_limits(void) {
+  printf("\nlimits of what comes in (name, value, HTTP status when passed, what is bounded):\n");
+  for (size_t i = 0; i < limit_count; i++) {
+    char status[8] = "-";
+    if (limits[i].status > 0) {
+      snprintf(status, sizeof status, "%d", limits[i].status);
+    }
+    printf("  %-24s %10lld  %3s  %s\n", limits[i].name, (long long)limits[i].value, status, limits[i].what);
+  }
+}
+
 static int run(const struct cli_args *args) {
   struct error err = {0};
   struct book *book = NULL;
@@ -120,4 +132,5 @@ const struct cli_command cli_serve = {
                 {"--scrape", "FILE", "take usage from Prometheus exporters; targets in YAML, see docs/pull.md", false},
                 {"--open-overview", NULL, "show the overview page's numbers without a key (for sample books)", false}},
     .run = run,
+    .print_more = print_limits,
 };

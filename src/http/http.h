@@ -2,11 +2,11 @@
  */
 #ifndef METERHOUSE_HTTP_HTTP_H
 #define METERHOUSE_HTTP_HTTP_H
-#include "base/base.h"
+#include "base/limits.h"
 
 #define HTTP_PARAMS_MAX 4
-#define HTTP_BODY_BYTES_MAX (16u << 20)
-#define HTTP_HEADER_BYTES_MAX (64u << 10)
+#define HTTP_BODY_BYTES_MAX LIMIT_BODY_BYTES
+#define HTTP_HEADER_BYTES_MAX LIMIT_HEADER_BYTES
 
 struct http_server;
 struct http_request; /* lives until it is answered; answering is allowed from any thread, exactly once */
@@ -47,6 +47,8 @@ void http_problem(struct http_request *r, const struct error *err);
 /* The same with a status of the caller's choice: 401, 413, 415, 422. */
 void http_problem_status(struct http_request *r, int status, const char *code, const char *detail);
 int http_status_of(enum error_code code);
+/* Runs `then` on the request's edge, from whichever thread: at once when this is it. It must not block. */
+void http_on_edge(struct http_request *r, void (*then)(struct http_request *r, void *context), void *context);
 /* Work that may take long (PDF, summaries) leaves the edge: runs on a small pool, then answers. ERR_LIMIT when the
  * pool's queue is full. */
 MUST_USE bool http_work(struct http_request *r, void (*work)(struct http_request *r, void *context), void *context,

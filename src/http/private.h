@@ -2,6 +2,7 @@
 #ifndef METERHOUSE_HTTP_PRIVATE_H
 #define METERHOUSE_HTTP_PRIVATE_H
 #include "http/http.h"
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -13,12 +14,25 @@
 #define REQUEST_MAGIC 0x4d485251u
 #define EDGE_THREADS_MAX 16
 
+/* An open connection, or one that was closed a moment ago. */
+struct http_connection {
+  struct http_edge *edge;
+  struct bufferevent *buffers;
+  size_t buffered_bytes; /* read, and not yet a request */
+  bool held;             /* is not read from, for want of room */
+};
 struct http_edge {
   struct http_server *server;
   struct event_base *base;
   struct evhttp *http;
-  struct evhttp_bound_socket *bound;
+  struct evhttp_bound_socket *bound; /* NULL: no longer accepting */
   pthread_t thread;
+  VEC(struct http_connection *) connections;
+  VEC(struct arena *) idle_arenas;
+  pthread_mutex_t lock; /* of what other threads hand over */
+  struct http_request *handed, **last_handed;
+  struct event *wake, *sweep;
+  bool in_evhttp; /* which has called and is not done: an answer is not to end the connection under its feet */
 };
 
 struct http_server {
@@ -27,7 +41,8 @@ struct http_server {
   struct http_edge edges[EDGE_THREADS_MAX];
   unsigned edge_count;
   int port;
-  _Atomic uint64_t in_flight, sequence;
+  _Atomic uint64_t in_flight;
+  _Atomic size_t bodies_bytes;
   struct workers *workers;
 };
 
@@ -49,6 +64,11 @@ struct http_request {
   atomic_bool answered;
   int status;
   struct evbuffer *answer;
+  size_t body_bytes; /* counted as taken */
+  /* handed over to the edge */
+  struct http_request *next;
+  void (*then)(struct http_request *r, void *context);
+  void *then_context;
 };
 
 /* Finds the route; -1 none, -2 the path exists under other methods. */
@@ -58,6 +78,16 @@ MUST_USE bool url_decode(struct arena *arena, slice text, slice *out, struct err
 
 /* The general callback of evhttp. */
 void request_arrived(struct evhttp_request *ev, void *context);
+
+void edge_start(struct http_server *server, struct http_edge *edge, int fd); /* the socket becomes its own */
+void edge_stop_accepting(evutil_socket_t fd, short what, void *context);
+void edge_free(struct http_edge *edge);
+/* Memory of bodies, over all edges: beyond the limit, reading from connections waits. */
+void edge_take_room(struct http_edge *edge, size_t bytes);
+void edge_give_room(struct http_edge *edge, size_t bytes);
+/* Arenas for requests, kept for the next one. */
+struct arena *edge_arena(struct http_edge *edge);
+void edge_arena_back(struct http_edge *edge, struct arena *arena);
 
 struct workers;
 struct workers *workers_start(unsigned threads);

@@ -69,16 +69,32 @@ void http_add_header(struct http_request *r, const char *name, const char *value
   evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
 }
 
+/* evhttp waits for the socket to be writable before it writes. It nearly always is, so the answer leaves at once, and
+ * the next request is waited for; what does not fit now goes the usual way. */
+static void write_at_once(struct bufferevent *buffers) {
+  struct evbuffer *output = bufferevent_get_output(buffers);
+  evbuffer_unfreeze(output, 1);
+  int written = evbuffer_write(output, bufferevent_getfd(buffers));
+  evbuffer_freeze(output, 1);
+  if (written > 0 && evbuffer_get_length(output) == 0) {
+    bufferevent_disable(buffers, EV_WRITE);
+    bufferevent_trigger(buffers, EV_WRITE, 0);
+  }
+}
+
 /* Back on the request's own edge, where libevent wants to be called. */
-static void send_answer(evutil_socket_t fd, short what, void *context) {
-  (void)fd;
-  (void)what;
-  struct http_request *r = context;
+static void send_answer(struct http_request *r, void *context) {
+  (void)context;
   must(r->magic == REQUEST_MAGIC);
+  struct evhttp_connection *connection = evhttp_request_get_connection(r->ev); /* NULL: it was closed meanwhile */
   evhttp_send_reply(r->ev, r->status, NULL, r->answer);
+  if (connection && !r->edge->in_evhttp) {
+    write_at_once(evhttp_connection_get_bufferevent(connection));
+  }
   evbuffer_free(r->answer);
   evhttp_clear_headers(&r->query);
-  arena_free(r->arena);
+  edge_arena_back(r->edge, r->arena);
+  edge_give_room(r->edge, r->body_bytes);
   atomic_fetch_sub(&r->edge->server->in_flight, 1);
   r->magic = 0;
   free(r);
@@ -96,7 +112,7 @@ void http_answer(struct http_request *r, int status, const char *content_type, s
   r->status = status;
   r->answer = evbuffer_new();
   must(r->answer != NULL && evbuffer_add(r->answer, body.ptr, body.len) == 0);
-  must(event_base_once(r->edge->base, -1, EV_TIMEOUT, send_answer, r, NULL) == 0);
+  http_on_edge(r, send_answer, NULL);
 }
 
 int http_status_of(enum error_code code) {
@@ -173,7 +189,9 @@ void http_problem_status(struct http_request *r, int status, const char *code, c
   json_put_cstr(&w, "instance", r->id);
   json_close_object(&w);
   if (status == 429 || status == 503) {
-    http_add_header(r, "retry-after", "1");
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%d", LIMIT_RETRY_AFTER_S);
+    http_add_header(r, "retry-after", seconds);
   }
   if (status == 401) {
     http_add_header(r, "www-authenticate", "Bearer");
@@ -214,6 +232,8 @@ static bool inflate_all(struct http_request *r, z_stream *z, struct error *err) 
   }
   if (ok) {
     r->body = arena_copy(r->arena, buf_slice(&out));
+    edge_take_room(r->edge, r->body.len);
+    r->body_bytes += r->body.len;
   }
   buf_free(&out);
   return ok;
@@ -274,7 +294,7 @@ void request_arrived(struct evhttp_request *ev, void *context) {
   r->magic = REQUEST_MAGIC;
   r->edge = edge;
   r->ev = ev;
-  r->arena = arena_new();
+  r->arena = edge_arena(edge);
   TAILQ_INIT(&r->query);
   atomic_fetch_add(&edge->server->in_flight, 1);
   char id[ID_TEXT_MAX];
@@ -282,7 +302,11 @@ void request_arrived(struct evhttp_request *ev, void *context) {
   struct evbuffer *input = evhttp_request_get_input_buffer(ev);
   r->body.len = evbuffer_get_length(input);
   r->body.ptr = r->body.len ? (const char *)evbuffer_pullup(input, -1) : "";
+  r->body_bytes = r->body.len;
+  edge_take_room(edge, r->body_bytes);
+  edge->in_evhttp = true;
   dispatch(r);
+  edge->in_evhttp = false;
 }
 
 bool http_work(struct http_request *r, void (*work)(struct http_request *r, void *context), void *context,

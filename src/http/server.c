@@ -1,17 +1,20 @@
 /* The server: one listening socket shared by the edge threads, each with an event base of its own. */
-#include "base/log.h"
+#include "base/limits.h"
 #include "http/private.h"
 #include <errno.h>
 #include <event2/thread.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 1024
-#define REQUEST_TIMEOUT_S 120
+#define FILES_BESIDES 256
 #define WORKER_THREADS 2
 
 /* "127.0.0.1:8080", "[::1]:8080" or "localhost:0". */
@@ -41,7 +44,10 @@ static bool open_socket(const char *listen_text, int *out, int *port, struct err
   }
   int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   socklen_t size = sizeof address;
+  /* Accepted sockets inherit TCP_NODELAY: an answer of several segments is not to wait for a delayed acknowledgement.
+   */
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
       bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
       getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
     error_set(err, ERR_IO, "%s: %s%s", listen_text, strerror(errno),
@@ -57,28 +63,20 @@ static bool open_socket(const char *listen_text, int *out, int *port, struct err
   return true;
 }
 
-static void *edge_run(void *context) {
-  struct http_edge *edge = context;
-  event_base_loop(edge->base, EVLOOP_NO_EXIT_ON_EMPTY);
-  return NULL;
+/* A file descriptor for each connection that may be open, as far as the system lets us. */
+static void raise_file_limit(void) {
+  struct rlimit files;
+  const rlim_t wanted = LIMIT_CONNECTIONS + FILES_BESIDES;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < wanted) {
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
 }
 
-static void edge_start(struct http_server *server, struct http_edge *edge, int fd) {
-  edge->server = server;
-  edge->base = event_base_new();
-  edge->http = evhttp_new(edge->base);
-  must(edge->base && edge->http);
-  evhttp_set_max_body_size(edge->http, HTTP_BODY_BYTES_MAX);
-  evhttp_set_max_headers_size(edge->http, HTTP_HEADER_BYTES_MAX);
-  evhttp_set_timeout(edge->http, REQUEST_TIMEOUT_S);
-  evhttp_set_allowed_methods(edge->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-                                             EVHTTP_REQ_PATCH | EVHTTP_REQ_HEAD);
-  evhttp_set_gencb(edge->http, request_arrived, edge);
+static int socket_for_edge(int fd) {
   int own = dup(fd);
   must(own >= 0 && evutil_make_socket_closeonexec(own) == 0);
-  edge->bound = evhttp_accept_socket_with_handle(edge->http, own);
-  must(edge->bound != NULL);
-  must(pthread_create(&edge->thread, NULL, edge_run, edge) == 0);
+  return own;
 }
 
 bool http_start(const struct http_options *options, struct http_server **out, struct error *err) {
@@ -87,6 +85,7 @@ bool http_start(const struct http_options *options, struct http_server **out, st
     return false;
   }
   must(evthread_use_pthreads() == 0);
+  raise_file_limit();
   struct http_server *server = mem_alloc(sizeof *server);
   server->magic = HTTP_MAGIC;
   server->options = *options;
@@ -95,7 +94,7 @@ bool http_start(const struct http_options *options, struct http_server **out, st
   unsigned wanted = options->edge_threads ? options->edge_threads : 1;
   server->edge_count = wanted < EDGE_THREADS_MAX ? wanted : EDGE_THREADS_MAX;
   for (unsigned i = 0; i < server->edge_count; i++) {
-    edge_start(server, &server->edges[i], fd);
+    edge_start(server, &server->edges[i], socket_for_edge(fd));
   }
   close(fd);
   *out = server;
@@ -104,13 +103,6 @@ bool http_start(const struct http_options *options, struct http_server **out, st
 
 int http_port(const struct http_server *server) {
   return server->port;
-}
-
-static void stop_accepting(evutil_socket_t fd, short what, void *context) {
-  (void)fd;
-  (void)what;
-  struct http_edge *edge = context;
-  evhttp_del_accept_socket(edge->http, edge->bound);
 }
 
 static void stop_loop(evutil_socket_t fd, short what, void *context) {
@@ -127,7 +119,7 @@ static void on_every_edge(struct http_server *server, event_callback_fn fn) {
 
 void http_stop(struct http_server *server, int grace_ms) {
   must(server->magic == HTTP_MAGIC);
-  on_every_edge(server, stop_accepting);
+  on_every_edge(server, edge_stop_accepting);
   for (int waited_ms = 0; waited_ms < grace_ms && atomic_load(&server->in_flight) > 0; waited_ms += 10) {
     nanosleep(&(struct timespec){.tv_nsec = 10000000L}, NULL);
   }
@@ -135,8 +127,7 @@ void http_stop(struct http_server *server, int grace_ms) {
   on_every_edge(server, stop_loop);
   for (unsigned i = 0; i < server->edge_count; i++) {
     pthread_join(server->edges[i].thread, NULL);
-    evhttp_free(server->edges[i].http);
-    event_base_free(server->edges[i].base);
+    edge_free(&server->edges[i]);
   }
   server->magic = 0;
   free(server);

@@ -137,8 +137,13 @@ bool event_from_json(struct arena *arena, const struct json *json, instant now, 
 
 bool event_from_text(struct arena *arena, slice json_text_bytes, instant now, struct event *out, struct error *err) {
   const struct json *json;
+  size_t length;
   if (json_text_bytes.len > EVENT_BYTES_MAX) {
-    return error_set(err, ERR_LIMIT, "an event has at most %u bytes", EVENT_BYTES_MAX);
+    return error_set(err, ERR_LIMIT, "an event has at most %d bytes", EVENT_BYTES_MAX);
+  }
+  slice kept = arena_copy(arena, json_text_bytes);
+  if (event_plain(arena, kept, now, out, &length) && length == kept.len) {
+    return true;
   }
   return json_parse(arena, json_text_bytes, &json, err) && event_from_json(arena, json, now, out, err);
 }

@@ -2,16 +2,16 @@
  * docs/metering.md describes identity, the journal and the meters. */
 #ifndef METERHOUSE_METER_METER_H
 #define METERHOUSE_METER_METER_H
+#include "base/limits.h"
 #include "catalog/catalog.h"
 #include "store/store.h"
 
 /* ---- events (CloudEvents 1.0.2) ---- */
-#define EVENT_BYTES_MAX (256u << 10)
-#define EVENT_FIELDS_MAX 64
-#define EVENT_ATTRIBUTE_BYTES_MAX 256 /* id, source, type, subject, field names */
-#define EVENT_VALUE_BYTES_MAX 1024
-#define EVENT_BATCH_MAX 10000
-#define EVENT_BODY_BYTES_MAX (16u << 20)
+#define EVENT_BYTES_MAX LIMIT_EVENT_BYTES
+#define EVENT_FIELDS_MAX LIMIT_EVENT_FIELDS
+#define EVENT_ATTRIBUTE_BYTES_MAX LIMIT_ATTRIBUTE_BYTES /* id, source, type, subject, field names */
+#define EVENT_VALUE_BYTES_MAX LIMIT_VALUE_BYTES
+#define EVENT_BATCH_MAX LIMIT_BATCH_EVENTS
 
 struct event_field {
   slice name, value;
@@ -40,6 +40,28 @@ slice event_field_value(const struct event *e, slice name); /* empty when absent
 void event_to_json(const struct event *e, struct buf *out);
 struct event event_copy(struct arena *arena, const struct event *e);
 uint64_t event_content_hash(const struct event *e); /* type, subject, time, fields: what conflict means */
+
+/* ---- bodies of requests: many events in one text, which must outlive them ---- */
+struct event_entry {
+  slice id;            /* as far as it could be read */
+  const char *refused; /* why it is not to be taken; NULL: it is the next of `events` */
+  uint32_t line;       /* of EVENT_BODY_LINES */
+};
+struct event_body {
+  struct event *events; /* those to be taken, in order; checked against the catalog */
+  size_t event_count;
+  struct event_entry *entries; /* all */
+  size_t count;
+};
+enum event_body_form { EVENT_BODY_ANY, EVENT_BODY_ARRAY, EVENT_BODY_LINES }; /* ANY: one event or an array */
+/* A bad event does not spoil the others. False when there is no telling them apart: ERR_INVALID, or ERR_LIMIT for too
+ * many. Types that begin with "meterhouse." are reserved and refused. */
+MUST_USE bool event_body_read(struct arena *arena, enum event_body_form form, slice text, const struct catalog *catalog,
+                              instant now, struct event_body *out, struct error *err);
+/* The short way that event_body_read takes first, for tests: an event in its usual form at the start of the text, whose
+ * length is told with the blanks behind it; false says nothing but that event_from_text is to look at it. Slices point
+ * into the text. */
+bool event_plain(struct arena *arena, slice text, instant now, struct event *out, size_t *length);
 
 /* ---- files: NDJSON, JSON array of events, CSV with a map; each plain or .gz ---- */
 struct csv_map; /* which column is what; format in docs/import.md */
