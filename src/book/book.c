@@ -257,31 +257,39 @@ bool book_commit(struct book *book, struct error *err) {
   return true;
 }
 
-static bool write_rollup(struct book *book, const struct rollup *rollup, struct error *err) {
+/* One transaction of its own, for what was prepared. */
+static bool write_prepared(struct book *book, const struct rollup *rollup, const struct tidy *tidy, struct error *err) {
   if (!book_begin(book, err)) {
     return false;
   }
-  if (!rollup_write(book->db, rollup, err)) {
+  if ((tidy && !journal_tidy_write(book->db, tidy, err)) || (rollup && !rollup_write(book->db, rollup, err))) {
     book_undo(book);
     return false;
   }
   return book_commit(book, err);
 }
 
+static bool tidy_up(struct book *book, struct error *err) {
+  struct tidy *tidy;
+  if (!journal_tidy_prepare(book->db, &tidy, err)) {
+    return false;
+  }
+  bool ok = tidy == NULL || write_prepared(book, NULL, tidy, err);
+  journal_tidy_free(tidy);
+  return ok;
+}
+
 bool book_aggregate(struct book *book, struct error *err) {
-  for (struct rollup *rollup;;) {
-    if (!rollup_prepare(book->db, book->catalog, 1, &rollup, err)) {
-      return false;
-    }
-    if (rollup == NULL) {
+  bool ok = tidy_up(book, err);
+  for (struct rollup *rollup; ok;) {
+    ok = rollup_prepare(book->db, book->catalog, 1, &rollup, err);
+    if (ok && rollup == NULL) {
       return true;
     }
-    bool ok = write_rollup(book, rollup, err);
+    ok = ok && write_prepared(book, rollup, NULL, err);
     rollup_free(rollup);
-    if (!ok) {
-      return false;
-    }
   }
+  return false;
 }
 
 bool book_rebuild(struct book *book, struct error *err) {

@@ -26,7 +26,7 @@ MUST_USE bool book_begin(struct book *book, struct error *err);
 MUST_USE bool book_commit(struct book *book,
                           struct error *err); /* on false all of the batch is undone, memory included */
 void book_undo(struct book *book);
-/* Brings the kept aggregates up to the end of the journal, in transactions of its own: after an import, for instance.
+/* Merges small blocks and brings the kept aggregates up to the end of the journal, in transactions of its own.
  * Questions are answered right without it, only slower. */
 MUST_USE bool book_aggregate(struct book *book, struct error *err);
 

@@ -1,5 +1,5 @@
-/* The keeper: a thread beside the core that prepares the kept aggregates from its own connection and has the core write
- * them, so that no commit waits for more than the writing. */
+/* The keeper: a thread beside the core that prepares the kept aggregates and merged blocks from its own connection and
+ * has the core write them, so that no commit waits for more than the writing. */
 #include "base/log.h"
 #include "book/private.h"
 #include <stdlib.h>
@@ -20,17 +20,19 @@ struct keeper {
 struct writing {
   struct command command; /* first: the core hands back this address */
   struct keeper *keeper;
-  const struct rollup *rollup;
+  const struct rollup *rollup; /* either of the two */
+  const struct tidy *tidy;
 };
 
 static bool apply(struct command *c, struct book *book, struct error *err) {
-  return rollup_write(book->db, ((struct writing *)c)->rollup, err);
+  const struct writing *w = (const struct writing *)c;
+  return w->rollup ? rollup_write(book->db, w->rollup, err) : journal_tidy_write(book->db, w->tidy, err);
 }
 
 static void done(struct command *c, const struct error *err) {
   struct keeper *k = ((struct writing *)c)->keeper;
   if (err) {
-    log_line(LOG_WARN, "keeper", "aggregates: %s", err->message);
+    log_line(LOG_WARN, "keeper", "%s", err->message);
   }
   pthread_mutex_lock(&k->lock);
   k->written = true;
@@ -39,8 +41,8 @@ static void done(struct command *c, const struct error *err) {
   pthread_mutex_unlock(&k->lock);
 }
 
-static bool write_by_core(struct keeper *k, const struct rollup *rollup) {
-  struct writing writing = {{.apply = apply, .done = done}, k, rollup};
+static bool write_by_core(struct keeper *k, const struct rollup *rollup, const struct tidy *tidy) {
+  struct writing writing = {{.apply = apply, .done = done}, k, rollup, tidy};
   struct error err = {0};
   k->written = false;
   if (!core_submit(k->core, &writing.command, &err)) {
@@ -77,9 +79,21 @@ static bool keep(struct keeper *k, struct book *reader, uint64_t lag, struct err
     return false;
   }
   if (rollup) {
-    write_by_core(k, rollup);
+    write_by_core(k, rollup, NULL);
   }
   rollup_free(rollup);
+  return true;
+}
+
+static bool tidy(struct keeper *k, struct book *reader, struct error *err) {
+  struct tidy *tidy;
+  if (!journal_tidy_prepare(reader->db, &tidy, err)) {
+    return false;
+  }
+  if (tidy) {
+    write_by_core(k, NULL, tidy);
+  }
+  journal_tidy_free(tidy);
   return true;
 }
 
@@ -96,9 +110,9 @@ static void *keeper_run(void *context) {
     bool ok = journal_last(reader->db, &now, &err);
     quiet = now == before ? quiet + 1 : 0;
     before = now;
-    ok = ok && keep(k, reader, quiet == QUIET_LOOKS ? 1 : LAG_EVENTS, &err);
+    ok = ok && tidy(k, reader, &err) && keep(k, reader, quiet == QUIET_LOOKS ? 1 : LAG_EVENTS, &err);
     if (!ok) {
-      log_line(LOG_WARN, "keeper", "aggregates: %s", err.message);
+      log_line(LOG_WARN, "keeper", "%s", err.message);
     }
   }
   book_close(reader);

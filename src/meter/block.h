@@ -81,6 +81,10 @@ MUST_USE bool journal_scan_blocks(struct db *db, const struct journal_range *ran
 MUST_USE bool journal_scan_ahead(struct db *db, const struct journal_range *range, block_each each, void *context,
                                  struct error *err);
 
+/* A row of the journal. */
+MUST_USE bool block_insert(struct db *db, uint64_t first, const struct event *events, size_t count, instant received,
+                           slice bytes, struct error *err);
+
 /* Keeps its memory and its compressor from block to block. */
 struct block_encoder;
 struct block_encoder *block_encoder_new(void);

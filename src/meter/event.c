@@ -112,6 +112,9 @@ static bool check_for(const struct meter *meter, const struct event *e, struct e
 }
 
 bool event_check(const struct event *e, const struct catalog *catalog, struct error *err) {
+  if (slice_starts(e->type, "meterhouse.")) {
+    return error_set(err, ERR_INVALID, "type: those that begin with \"meterhouse.\" are our own");
+  }
   const struct meter *meters[METERS_OF_TYPE_MAX];
   size_t count = catalog_meters_of_type(catalog, e->type, meters, METERS_OF_TYPE_MAX);
   for (size_t i = 0; i < count && i < METERS_OF_TYPE_MAX; i++) {

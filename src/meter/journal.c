@@ -1,5 +1,5 @@
-/* The journal: what was accepted in a transaction becomes blocks; small blocks are merged; identities are decided by
- * the registry, which asks here what a stored event says. */
+/* The journal: what was accepted in a transaction becomes blocks; identities are decided by the registry, which asks
+ * here what a stored event says. */
 #include "meter/block.h"
 #include "meter/private.h"
 #include "meter/registry.h"
@@ -9,10 +9,7 @@
 
 #define JOURNAL_MAGIC 0x4d484a4fu
 #define CACHED_BLOCKS 8
-#define SMALL_BLOCK_EVENTS (JOURNAL_BLOCK_EVENTS / 4)
-#define SMALL_BLOCKS_MAX 512
 #define ZSTD_LEVEL_NEW 1
-#define ZSTD_LEVEL_MERGED 3
 
 const struct db_migration journal_migrations[] = {
     {"journal-2", "CREATE TABLE journal(first INTEGER PRIMARY KEY, events INTEGER NOT NULL, time_min INTEGER NOT NULL,"
@@ -44,8 +41,7 @@ struct journal {
   VEC(struct event) pending; /* accepted, not yet written */
   uint64_t written;          /* number of the last event in a block of the open transaction */
   uint64_t durable;
-  instant received;                                                                /* of the last block */
-  uint64_t small_events, small_blocks, durable_small_events, durable_small_blocks; /* at the end of the journal */
+  instant received; /* of the last block */
   struct cached cache[CACHED_BLOCKS];
   uint64_t uses;
   struct arena *scratch;
@@ -203,35 +199,15 @@ static bool take_end(const struct db_row *row, void *context, struct error *err)
   return true;
 }
 
-struct tail {
-  struct journal *j;
-  bool ended;
-};
-
-static bool take_small(const struct db_row *row, void *context, struct error *err) {
-  (void)err;
-  struct tail *tail = context;
-  uint64_t events = (uint64_t)db_int(row, 0);
-  tail->ended |= events >= SMALL_BLOCK_EVENTS;
-  if (!tail->ended) {
-    tail->j->small_events += events;
-    tail->j->small_blocks++;
-  }
-  return true;
-}
-
 static bool open_registry(struct journal *j, struct error *err) {
   const struct registry_hooks hooks = {compare, accept, replay, j};
   return registry_open(j->dir, j->key, &j->options, &hooks, j->written, &j->registry, err);
 }
 
 static bool load(struct journal *j, struct error *err) {
-  struct tail tail = {j, false};
   return load_key(j->db, j->key, err) &&
          db_query(j->db, "SELECT first, events, received FROM journal ORDER BY first DESC LIMIT 1", DB_NO_VALUES,
                   take_end, j, err) &&
-         db_query(j->db, "SELECT events FROM journal ORDER BY first DESC LIMIT 1024", DB_NO_VALUES, take_small, &tail,
-                  err) &&
          open_registry(j, err);
 }
 
@@ -302,21 +278,11 @@ bool journal_find(struct journal *j, struct arena *arena, slice source, slice id
 }
 
 static bool put_block(struct journal *j, uint64_t first, const struct event *events, size_t count,
-                      const struct block_receipt *receipts, size_t receipt_count, int level, struct error *err) {
-  int64_t earliest = INT64_MAX, latest = 0;
+                      const struct block_receipt *receipt, struct error *err) {
   struct buf block;
-  for (size_t i = 0; i < count; i++) {
-    earliest = events[i].time.ns < earliest ? events[i].time.ns : earliest;
-    latest = events[i].time.ns > latest ? events[i].time.ns : latest;
-  }
   buf_init(&block, BLOCK_UNPACKED_BYTES_MAX);
-  bool ok = block_encode_with(j->encoder, events, count, receipts, receipt_count, level, &block, err) &&
-            db_run(j->db,
-                   "INSERT INTO journal(first, events, time_min, time_max, received, bytes)"
-                   " VALUES($1, $2, $3, $4, $5, $6)",
-                   DB_VALUES(DB_I((int64_t)first), DB_I((int64_t)count), DB_I(earliest), DB_I(latest),
-                             DB_I(receipts[receipt_count - 1].received.ns), DB_B(buf_slice(&block))),
-                   NULL, err);
+  bool ok = block_encode_with(j->encoder, events, count, receipt, 1, ZSTD_LEVEL_NEW, &block, err) &&
+            block_insert(j->db, first, events, count, receipt->received, buf_slice(&block), err);
   buf_free(&block);
   return ok;
 }
@@ -330,110 +296,31 @@ static instant arrival_now(struct journal *j) {
   return j->received;
 }
 
-static void count_small(struct journal *j, size_t events) {
-  if (events >= SMALL_BLOCK_EVENTS) {
-    j->small_events = j->small_blocks = 0;
-  } else {
-    j->small_events += events;
-    j->small_blocks++;
-  }
-}
-
-/* ---- merging small blocks ---- */
-
-struct merging {
-  struct arena *arena;
-  VEC(struct event) events;
-  VEC(struct block_receipt) receipts;
-};
-
-static void add_receipt(struct merging *m, const struct block_receipt *receipt) {
-  must(m->receipts.items != NULL || m->receipts.capacity == 0);
-  if (m->receipts.count > 0 && m->receipts.items[m->receipts.count - 1].received.ns == receipt->received.ns) {
-    m->receipts.items[m->receipts.count - 1].events += receipt->events;
-    return;
-  }
-  vec_push(&m->receipts, *receipt);
-}
-
-static bool gather(const struct db_row *row, void *context, struct error *err) {
-  struct merging *m = context;
-  struct block b;
-  slice bytes = arena_copy(m->arena, db_bytes(row, 1));
-  if (!block_open(m->arena, bytes, &b, err)) {
-    return error_at(err, "journal block %lld", (long long)db_int(row, 0));
-  }
-  slice *ids = arena_array(m->arena, b.count, sizeof *ids);
-  if (!block_ids(m->arena, &b, ids, err)) {
-    return error_at(err, "journal block %lld", (long long)db_int(row, 0));
-  }
-  for (uint32_t i = 0; i < b.count; i++) {
-    struct event e;
-    block_event(m->arena, &b, i, &e);
-    e.id = ids[i];
-    vec_push(&m->events, e);
-  }
-  for (uint32_t i = 0; i < b.receipt_count; i++) {
-    add_receipt(m, &b.receipts[i]);
-  }
-  return true;
-}
-
-static bool replace_small(struct journal *j, const struct merging *m, uint64_t first, struct error *err) {
-  return db_run(j->db, "DELETE FROM journal WHERE first >= $1", DB_VALUES(DB_I((int64_t)first)), NULL, err) &&
-         put_block(j, first, m->events.items, m->events.count, m->receipts.items, m->receipts.count, ZSTD_LEVEL_MERGED,
-                   err);
-}
-
-static bool merge_small(struct journal *j, struct error *err) {
-  if (j->small_blocks < 2 || (j->small_events < JOURNAL_BLOCK_EVENTS && j->small_blocks < SMALL_BLOCKS_MAX)) {
-    return true;
-  }
-  struct merging m = {.arena = arena_new()};
-  uint64_t first = j->written - j->small_events + 1;
-  bool ok = db_query(j->db, "SELECT first, bytes FROM journal WHERE first >= $1 ORDER BY first",
-                     DB_VALUES(DB_I((int64_t)first)), gather, &m, err) &&
-            replace_small(j, &m, first, err);
-  if (ok) {
-    j->small_events = j->small_blocks = 0;
-    count_small(j, m.events.count);
-  }
-  vec_free(&m.events);
-  vec_free(&m.receipts);
-  arena_free(m.arena);
-  return ok;
-}
-
 bool journal_flush(struct journal *j, struct error *err) {
   must(j->magic == JOURNAL_MAGIC && db_in_transaction(j->db));
   const instant received = j->pending.count > 0 ? arrival_now(j) : j->received;
   for (size_t start = 0; start < j->pending.count;) {
     size_t left = j->pending.count - start, some = left < JOURNAL_BLOCK_EVENTS ? left : JOURNAL_BLOCK_EVENTS;
     struct block_receipt receipt = {(uint32_t)some, received};
-    if (!put_block(j, j->written + start + 1, j->pending.items + start, some, &receipt, 1, ZSTD_LEVEL_NEW, err)) {
+    if (!put_block(j, j->written + start + 1, j->pending.items + start, some, &receipt, err)) {
       return false;
     }
-    count_small(j, some);
     start += some;
   }
   j->written += j->pending.count;
   j->pending.count = 0;
-  return merge_small(j, err);
+  return true;
 }
 
 void journal_done(struct journal *j) {
   must(j->pending.count == 0);
   j->durable = j->written;
-  j->durable_small_events = j->small_events;
-  j->durable_small_blocks = j->small_blocks;
   registry_done(j->registry);
 }
 
 void journal_undo(struct journal *j) {
   j->pending.count = 0;
   j->written = j->durable;
-  j->small_events = j->durable_small_events;
-  j->small_blocks = j->durable_small_blocks;
   cache_drop(j);
   registry_undo(j->registry);
 }

@@ -92,7 +92,8 @@ uint64_t identity_count(const struct identity *identity);
  * accepted. (source, id) is decided for ever: docs/journal.md ---- */
 struct journal;
 struct registry;
-#define JOURNAL_BLOCK_EVENTS 8192 /* a block holds up to this many; small ones are merged towards it */
+#define JOURNAL_BLOCK_EVENTS 8192 /* a block holds up to this many; journal_tidy_prepare merges small ones towards it  \
+                                   */
 extern const struct db_migration journal_migrations[];
 extern const size_t journal_migration_count;
 /* For tests: fewer bits force collisions, a smaller window seals sooner. 0 is the default. */
@@ -118,6 +119,12 @@ MUST_USE bool journal_find(struct journal *journal, struct arena *arena, slice s
 void journal_done(struct journal *journal);
 void journal_undo(struct journal *journal);
 uint64_t journal_count(const struct journal *journal); /* events accepted; the number of the last one */
+/* Small blocks are merged in two steps, as aggregates are kept: prepared on any connection, written inside the writer's
+ * transaction. `*out` is NULL when there is nothing to do. One at a time. */
+struct tidy;
+MUST_USE bool journal_tidy_prepare(struct db *db, struct tidy **out, struct error *err);
+MUST_USE bool journal_tidy_write(struct db *db, const struct tidy *tidy, struct error *err);
+void journal_tidy_free(struct tidy *tidy);
 struct journal_memory {
   uint64_t recent_events, recent_bytes, older_events, older_bytes;
 };

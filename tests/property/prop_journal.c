@@ -115,6 +115,11 @@ static void append(struct world *w) {
 static void aggregate(struct world *w) {
   struct rollup *rollup;
   struct error err = {0};
+  struct tidy *tidy;
+  if (!journal_tidy_prepare(w->db, &tidy, &err) || (tidy && !journal_tidy_write(w->db, tidy, &err))) {
+    fail(&err);
+  }
+  journal_tidy_free(tidy);
   if (!rollup_prepare(w->db, w->catalog, 1, &rollup, &err) || (rollup && !rollup_write(w->db, rollup, &err))) {
     fail(&err);
   }
