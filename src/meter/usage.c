@@ -72,7 +72,7 @@ void usage_window(struct usage *u, slice customer, struct period period, const i
 #define HOUR_NS (INT64_C(3600) * NS_PER_S)
 
 void usage_whole_hours(struct usage *u) {
-  const struct period always = {{0}, {INSTANT_MAX.ns / HOUR_NS * HOUR_NS}};
+  const struct period always = {{0}, {(INSTANT_MAX.ns / HOUR_NS + 1) * HOUR_NS}};
   u->whole_hours = u->no_evidence = true;
   usage_window(u, (slice){0}, always, NULL, 0);
 }
