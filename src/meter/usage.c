@@ -230,7 +230,8 @@ static bool add_level(struct usage *u, const struct meter *meter, struct window 
                       uint64_t number, struct error *err) {
   struct level_change change = {.meter = meter, .time = e->time, .tie = tie_of(e), .number = number, .window = w};
   slice dimensions[CATALOG_DIMENSIONS_MAX];
-  if (e->time.ns >= w->period.to.ns) {
+  /* What is kept is kept page by page: an earlier level has its own page, and may be there already. */
+  if (e->time.ns >= w->period.to.ns || (u->whole_hours && e->time.ns < w->period.from.ns)) {
     return true;
   }
   if (!meter_value(meter, e, &change.level, err)) {
