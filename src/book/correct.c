@@ -146,20 +146,55 @@ static void name_level(const struct correcting *c, struct event *e, const char *
   e->time = at;
 }
 
-/* Does the backfill itself say what this series is at its start? */
-static bool starts_anew(const struct correcting *c, const struct meter *meter, const struct event *level) {
-  for (size_t i = 0; i < c->request->count; i++) {
-    const struct event *e = &c->request->events[i];
-    bool same = e->time.ns == c->request->range.from.ns &&
-                slice_eq(event_field_value(e, meter->series_field), event_field_value(level, meter->series_field));
-    for (size_t d = 0; same && meter->series_field.len == 0 && d < meter->dimension_count; d++) {
-      same = slice_eq(event_field_value(e, meter->dimensions[d]), event_field_value(level, meter->dimensions[d]));
-    }
-    if (same) {
+static bool same_level(const struct meter *meter, const struct event *a, const struct event *b) {
+  bool same = slice_eq(event_field_value(a, meter->series_field), event_field_value(b, meter->series_field));
+  for (size_t d = 0; same && meter->series_field.len == 0 && d < meter->dimension_count; d++) {
+    same = slice_eq(event_field_value(a, meter->dimensions[d]), event_field_value(b, meter->dimensions[d]));
+  }
+  return same;
+}
+
+static bool is_among(const struct meter *meter, const struct event *one, const struct event *events, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (same_level(meter, one, &events[i])) {
       return true;
     }
   }
   return false;
+}
+
+/* Does the backfill itself say what this series is at its start? */
+static bool starts_anew(const struct correcting *c, const struct meter *meter, const struct event *level) {
+  for (size_t i = 0; i < c->request->count; i++) {
+    const struct event *e = &c->request->events[i];
+    if (e->time.ns == c->request->range.from.ns && same_level(meter, e, level)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Levels that the backfill sets, and that are nothing after its end: `held` are those that are something then. */
+static bool append_ends(const struct correcting *c, const struct meter *meter, const struct event *held,
+                        size_t held_count, struct error *err) {
+  const struct correction_request *r = c->request;
+  struct event *ends = arena_array(c->arena, r->count, sizeof *ends);
+  size_t count = 0;
+  for (size_t i = 0; i < r->count; i++) {
+    if (is_among(meter, &r->events[i], held, held_count) || is_among(meter, &r->events[i], ends, count)) {
+      continue;
+    }
+    struct event end = event_copy(c->arena, &r->events[i]);
+    for (size_t f = 0; f < end.field_count; f++) {
+      struct event_field *field = (struct event_field *)&end.fields[f];
+      if (slice_eq(field->name, meter->value_field)) {
+        field->value = SLICE("0");
+      }
+    }
+    name_level(c, &end, "end", count, r->range.to);
+    ends[count++] = end;
+  }
+  return append_all(c, ends, count, err);
 }
 
 static bool append_cuts(const struct correcting *c, const struct meter *meter, struct event *levels, size_t count,
@@ -182,19 +217,22 @@ static bool append_cuts(const struct correcting *c, const struct meter *meter, s
 static bool append_levels(const struct correcting *c, struct error *err) {
   const struct correction_request *r = c->request;
   const struct meter *meter = catalog_meter(c->book->catalog, r->meter);
-  struct event *before, *after;
-  size_t before_count, after_count;
+  const instant just_after = {r->range.to.ns + 1};
+  struct event *before, *after, *held;
+  size_t before_count, after_count, held_count;
   if (meter->aggregation != AGG_INTEGRAL) {
     return true;
   }
   if (!levels_of(c, r->range.from, false, &before, &before_count, err) ||
-      !levels_of(c, r->range.to, true, &after, &after_count, err)) {
+      !levels_of(c, r->range.to, true, &after, &after_count, err) ||
+      !levels_of(c, just_after, false, &held, &held_count, err)) {
     return false;
   }
   for (size_t i = 0; i < after_count; i++) {
     name_level(c, &after[i], "resume", i, r->range.to);
   }
-  return append_cuts(c, meter, before, before_count, err) && append_all(c, after, after_count, err);
+  return append_cuts(c, meter, before, before_count, err) && append_all(c, after, after_count, err) &&
+         append_ends(c, meter, held, held_count, err);
 }
 
 static bool append_replacements(const struct correcting *c, struct error *err) {

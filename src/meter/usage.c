@@ -72,7 +72,7 @@ void usage_window(struct usage *u, slice customer, struct period period, const i
 #define HOUR_NS (INT64_C(3600) * NS_PER_S)
 
 void usage_whole_hours(struct usage *u) {
-  const struct period always = {{0}, {INSTANT_MAX.ns / HOUR_NS * HOUR_NS}};
+  const struct period always = {{0}, {(INSTANT_MAX.ns / HOUR_NS + 1) * HOUR_NS}};
   u->whole_hours = u->no_evidence = true;
   usage_window(u, (slice){0}, always, NULL, 0);
 }
@@ -230,7 +230,8 @@ static bool add_level(struct usage *u, const struct meter *meter, struct window 
                       uint64_t number, struct error *err) {
   struct level_change change = {.meter = meter, .time = e->time, .tie = tie_of(e), .number = number, .window = w};
   slice dimensions[CATALOG_DIMENSIONS_MAX];
-  if (e->time.ns >= w->period.to.ns) {
+  /* What is kept is kept page by page: an earlier level has its own page, and may be there already. */
+  if (e->time.ns >= w->period.to.ns || (u->whole_hours && e->time.ns < w->period.from.ns)) {
     return true;
   }
   if (!meter_value(meter, e, &change.level, err)) {

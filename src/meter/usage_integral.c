@@ -30,25 +30,30 @@ static bool area(quantity level, int64_t ns, quantity *out, struct error *err) {
   return int128_muldiv(level.e9, ns, NS_PER_S, ROUND_HALF_EVEN, &out->e9, err);
 }
 
-/* Each piece is the difference of the areas up to its ends, so that pieces of a stretch always sum to the stretch. */
-static bool lay_over_bins(struct usage *u, const struct level_change *c, instant from, instant to, struct error *err) {
+/* Each piece is the difference of two areas since the level was set, so that pieces sum to the stretch however it is
+ * cut: by the hour, by prices, or by months that are metered one at a time. */
+static bool lay_over_bins(struct usage *u, const struct level_change *c, instant since, struct period stretch,
+                          struct error *err) {
   struct usage_set *set = usage_set_of(u, c->meter, c->customer, c->dimensions, c->window);
-  quantity before = QUANTITY_ZERO, until, piece;
-  for (instant t = from; t.ns < to.ns;) {
+  quantity before, until, piece;
+  if (!area(c->level, stretch.from.ns - since.ns, &before, err)) {
+    return false;
+  }
+  for (instant t = stretch.from; t.ns < stretch.to.ns;) {
     struct usage_bin *bin = usage_bin_of(set, t);
-    instant end = bin->to.ns < to.ns ? bin->to : to;
-    if (!area(c->level, end.ns - from.ns, &until, err) || !quantity_sub(until, before, &piece, err) ||
+    instant end = bin->to.ns < stretch.to.ns ? bin->to : stretch.to;
+    if (!area(c->level, end.ns - since.ns, &until, err) || !quantity_sub(until, before, &piece, err) ||
         !quantity_add(bin->value, piece, &bin->value, err)) {
       return false;
     }
-    bin->events += t.ns == from.ns;
+    bin->events += t.ns == stretch.from.ns;
     before = until;
     t = end;
   }
   return true;
 }
 
-static bool integrate_one(struct usage *u, const struct level_change *c, const struct level_change *next,
+static bool integrate_one(struct usage *u, const struct level_change *c, const struct level_change *next, instant since,
                           struct error *err) {
   const struct period *p = &c->window->period;
   instant from = c->time.ns > p->from.ns ? c->time : p->from;
@@ -63,20 +68,51 @@ static bool integrate_one(struct usage *u, const struct level_change *c, const s
   if (c->time.ns < p->from.ns && c->window->wants_evidence) {
     evidence_add(c->window, c->digest);
   }
-  return lay_over_bins(u, c, from, to, err) ||
+  return lay_over_bins(u, c, since, (struct period){from, to}, err) ||
          error_at(err, "customer " SLICE_FMT ", meter " SLICE_FMT, SLICE_ARG(c->customer), SLICE_ARG(c->meter->name));
 }
 
-bool usage_integrate(struct usage *u, struct error *err) {
-  size_t count = u->changes.count;
-  if (count == 0) {
-    return true;
+/* Of changes of one series at one instant one stands, whatever the order they came in. An end together with another
+ * level: what was held ended and began anew; what was not began and ended at once. Else their order decides. */
+static size_t standing(const struct level_change *changes, size_t first, size_t end, bool held) {
+  for (size_t i = end; i > first; i--) {
+    if (quantity_is_zero(changes[i - 1].level) != held) {
+      return i - 1;
+    }
   }
-  qsort(u->changes.items, count, sizeof *u->changes.items, change_order);
-  for (size_t i = 0; i < count; i++) {
+  return end - 1;
+}
+
+/* Sorts the changes and leaves those that stand: at most one a series and instant. */
+static void settle(struct usage *u) {
+  struct level_change *c = u->changes.items;
+  size_t count = u->changes.count, kept = 0;
+  if (count > 0) {
+    qsort(c, count, sizeof *c, change_order);
+  }
+  for (size_t i = 0, end; i < count; i = end) {
+    for (end = i + 1; end < count && same_series(&c[i], &c[end]) && c[i].time.ns == c[end].time.ns;) {
+      end++;
+    }
+    bool held = kept > 0 && same_series(&c[kept - 1], &c[i]) && !quantity_is_zero(c[kept - 1].level);
+    struct level_change stands = c[standing(c, i, end, held)];
+    c[kept++] = stands;
+  }
+  u->changes.count = kept;
+}
+
+static bool goes_on(const struct level_change *before, const struct level_change *c) {
+  return same_series(before, c) && before->dimensions == c->dimensions && before->level.e9 == c->level.e9;
+}
+
+bool usage_integrate(struct usage *u, struct error *err) {
+  instant since = {0};
+  settle(u);
+  for (size_t i = 0; i < u->changes.count; i++) {
     const struct level_change *c = &u->changes.items[i];
-    const struct level_change *next = i + 1 < count && same_series(c, c + 1) ? c + 1 : NULL;
-    if (!integrate_one(u, c, next, err)) {
+    const struct level_change *next = i + 1 < u->changes.count && same_series(c, c + 1) ? c + 1 : NULL;
+    since = i > 0 && goes_on(c - 1, c) ? since : c->time;
+    if (!integrate_one(u, c, next, since, err)) {
       return false;
     }
   }
@@ -118,10 +154,8 @@ static struct event event_of_level(struct arena *arena, const struct level_chang
 bool usage_levels(struct usage *u, struct arena *arena, const struct meter *meter, instant at, bool unchanged,
                   struct event **events, size_t *count, struct error *err) {
   *count = 0;
+  settle(u);
   *events = arena_array(arena, u->changes.count + 1, sizeof **events);
-  if (u->changes.count > 0) {
-    qsort(u->changes.items, u->changes.count, sizeof *u->changes.items, change_order);
-  }
   for (size_t i = 0; i < u->changes.count; i++) {
     const struct level_change *c = &u->changes.items[i];
     const struct level_change *next = i + 1 < u->changes.count && same_series(c, c + 1) ? c + 1 : NULL;
