@@ -4,21 +4,6 @@
 #include "notify/notify.h"
 #include <string.h>
 
-static void put_stored(struct json_out *w, const struct stored_invoice *i) {
-  json_open_object(w);
-  json_put_str(w, "id", i->id);
-  json_put_str(w, "number", i->number);
-  json_put_str(w, "customer", i->customer);
-  json_put_str(w, "period", i->period);
-  json_put_str(w, "status", i->status);
-  json_put_str(w, "currency", i->currency);
-  json_put_amount(w, "total", i->total);
-  json_put_amount(w, "paid", i->paid);
-  json_put_instant(w, "issued", i->issued);
-  json_put_instant(w, "due", i->due);
-  json_close_object(w);
-}
-
 struct page {
   struct api_call *call;
   size_t limit, written;
@@ -33,7 +18,7 @@ static bool list_one(void *context, const struct stored_invoice *i, struct error
     page->more = true;
     return true;
   }
-  put_stored(&page->call->json, i);
+  stored_invoice_put(&page->call->json, i);
   page->last = arena_copy(page->call->arena, i->id);
   page->written++;
   return true;
@@ -107,32 +92,6 @@ bool explain_read(struct api_call *call, struct book *book, struct error *err) {
   }
   return find_invoice(call, book, &f, err) &&
          invoice_explain(f.document, (uint32_t)(line.e9 / QUANTITY_E9), &call->out, err);
-}
-
-/* ---- what is told by webhooks: the invoice as lists show it, its document is fetched ---- */
-
-struct telling {
-  struct db *db;
-  slice type;
-};
-
-static bool tell_one(void *context, const struct stored_invoice *i, struct error *err) {
-  const struct telling *t = context;
-  struct buf data;
-  struct json_out w;
-  buf_init(&data, NOTIFY_PAYLOAD_BYTES_MAX);
-  json_out_init(&w, &data, false);
-  put_stored(&w, i);
-  bool ok = !data.failed ? notify_enqueue(t->db, t->type, i->customer, buf_slice(&data), clock_now(), err)
-                         : error_set(err, ERR_LIMIT, "invoice " SLICE_FMT " is too long to tell", SLICE_ARG(i->id));
-  buf_free(&data);
-  return ok;
-}
-
-static bool tell_webhooks(struct book *book, const char *type, slice invoice, struct error *err) {
-  struct telling t = {book_db(book), slice_of(type)};
-  struct invoice_query query = {.id = invoice, .limit = 1};
-  return invoice_list(t.db, &query, tell_one, &t, err);
 }
 
 /* ---- preview and finalize: the same draft ---- */
@@ -219,7 +178,7 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
   slice id;
   if (!invoice_finalize(d->set.arena, book_db(book), book_ledger(book), &invoice, d->set.as_of, d->set.journal_position,
                         &existed, &id, err) ||
-      (!existed && !tell_webhooks(book, "invoice.finalized", id, err))) {
+      (!existed && !book_tell_invoice(book, "invoice.finalized", id, err))) {
     return false;
   }
   struct found f = {.call = call};
@@ -268,13 +227,13 @@ bool pay_apply(struct api_call *call, struct book *book, struct error *err) {
          invoice_pay(book_db(book), book_ledger(book), before.id, p->id, p->amount, clock_now(), err) &&
          find_invoice(call, book, &after, err) &&
          (slice_eq(before.status, after.status) || !slice_is(after.status, "paid") ||
-          tell_webhooks(book, "invoice.paid", before.id, err)) &&
+          book_tell_invoice(book, "invoice.paid", before.id, err)) &&
          answer_stored(call, book, before.id, err);
 }
 
 bool void_apply(struct api_call *call, struct book *book, struct error *err) {
   struct found f;
   return find_invoice(call, book, &f, err) && invoice_void(book_db(book), book_ledger(book), f.id, clock_now(), err) &&
-         (slice_is(f.status, "void") || tell_webhooks(book, "invoice.voided", f.id, err)) &&
+         (slice_is(f.status, "void") || book_tell_invoice(book, "invoice.voided", f.id, err)) &&
          answer_stored(call, book, f.id, err);
 }

@@ -52,6 +52,7 @@ bool metrics_read(struct api_call *call, struct book *book, struct error *err) {
   verdicts(api, &call->out);
   metric(&call->out, "journal_events", "gauge", "Events kept in the journal.", stats.events);
   metric(&call->out, "journal_blocks", "gauge", "Blocks of the journal.", stats.blocks);
+  metric(&call->out, "journal_bytes", "gauge", "Bytes of the journal's blocks.", stats.journal_bytes);
   metric(&call->out, "http_requests_total", "counter", "Requests taken since start.", atomic_load(&api->requests));
   metric(&call->out, "http_requests_failed_total", "counter", "Requests answered with a problem since start.",
          atomic_load(&api->requests_failed));

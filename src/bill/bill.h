@@ -87,6 +87,9 @@ MUST_USE bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice 
 MUST_USE bool
 invoice_void(struct db *db, struct ledger *ledger, slice id, instant now,
              struct error *err); /* reverses its transfers; the number stays used; paid ones are refused */
+struct json_out;
+void stored_invoice_put(struct json_out *w,
+                        const struct stored_invoice *i); /* the summary of it, without the document */
 typedef bool (*invoice_each)(void *context, const struct stored_invoice *i, struct error *err);
 struct invoice_query {
   slice id, customer, period, status, after_id;

@@ -273,3 +273,18 @@ void invoice_to_json(const struct invoice *invoice, struct buf *out) {
   json_put_cstr(&w, "seal", seal);
   json_close_object(&w);
 }
+
+void stored_invoice_put(struct json_out *w, const struct stored_invoice *i) {
+  json_open_object(w);
+  json_put_str(w, "id", i->id);
+  json_put_str(w, "number", i->number);
+  json_put_str(w, "customer", i->customer);
+  json_put_str(w, "period", i->period);
+  json_put_str(w, "status", i->status);
+  json_put_str(w, "currency", i->currency);
+  json_put_amount(w, "total", i->total);
+  json_put_amount(w, "paid", i->paid);
+  json_put_instant(w, "issued", i->issued);
+  json_put_instant(w, "due", i->due);
+  json_close_object(w);
+}

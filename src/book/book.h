@@ -166,6 +166,8 @@ struct close_options {
 MUST_USE bool book_close_period(struct book *book, slice period, const struct close_options *options,
                                 void (*note)(void *context, const char *what), void *context, struct close_result *out,
                                 struct error *err);
+/* Tells the webhooks that `type` (such as "invoice.finalized") happened to an invoice. Inside a batch. */
+MUST_USE bool book_tell_invoice(struct book *book, const char *type, slice invoice, struct error *err);
 /* Writes the PDF of a stored invoice when it is missing; returns its path in the arena. */
 MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice invoice_id, const char **path,
                                struct error *err);
@@ -185,7 +187,7 @@ MUST_USE bool book_check(struct book *book, void (*bad)(void *context, const cha
 
 /* Counts kept per import for the summary. */
 struct book_stats {
-  uint64_t events, duplicates, conflicts, invalid, blocks;
+  uint64_t events, duplicates, conflicts, invalid, blocks, journal_bytes;
 };
 MUST_USE bool book_stats(struct book *book, struct book_stats *out, struct error *err);
 /* Inside a batch; written with it. */

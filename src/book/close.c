@@ -92,7 +92,7 @@ static bool finalize_one(struct book *book, struct rating_set *set, const struct
     return true;
   }
   out->invoices++;
-  return add_to_sums(out, &invoice, err);
+  return book_tell_invoice(book, "invoice.finalized", id, err) && add_to_sums(out, &invoice, err);
 }
 
 static bool finalize_batch(struct book *book, struct rating_set *set, size_t first, size_t last,

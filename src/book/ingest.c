@@ -85,12 +85,13 @@ static bool take_journal(const struct db_row *row, void *context, struct error *
   struct book_stats *stats = context;
   stats->events = (uint64_t)db_int(row, 0);
   stats->blocks = (uint64_t)db_int(row, 1);
+  stats->journal_bytes = (uint64_t)db_int(row, 2);
   return true;
 }
 
 bool book_stats(struct book *book, struct book_stats *out, struct error *err) {
   *out = (struct book_stats){0};
   return db_query(book->db, "SELECT name, events FROM ingest_count", DB_NO_VALUES, take_count, out, err) &&
-         db_query(book->db, "SELECT coalesce(sum(events), 0), count(*) FROM journal", DB_NO_VALUES, take_journal, out,
+         db_query(book->db, "SELECT coalesce(sum(events), 0), count(*), coalesce(sum(length(bytes)), 0) FROM journal", DB_NO_VALUES, take_journal, out,
                   err);
 }

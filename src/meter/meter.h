@@ -92,8 +92,9 @@ uint64_t identity_count(const struct identity *identity);
  * accepted. (source, id) is decided for ever: docs/journal.md ---- */
 struct journal;
 struct registry;
-#define JOURNAL_BLOCK_EVENTS 8192 /* a block holds up to this many; journal_tidy_prepare merges small ones towards it  \
-                                   */
+#define JOURNAL_BLOCK_EVENTS                                                                                           \
+  8192 /* a block holds up to this many; journal_tidy_prepare merges small ones towards it                             \
+        */
 extern const struct db_migration journal_migrations[];
 extern const size_t journal_migration_count;
 /* For tests: fewer bits force collisions, a smaller window seals sooner. 0 is the default. */
