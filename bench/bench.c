@@ -3,10 +3,10 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "book/book.h"
+#include "measure.h"
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUNS 5
@@ -28,33 +28,8 @@ static const char catalog_yaml[] =
     "      - {name: d, meter: tokens, match: {model: m3}, price: 7.25, per: 1000000}\n"
     "customers:\n";
 
-static double now_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count) {
-  qsort(values, count, sizeof *values, by_size);
-  return values[count / 2];
-}
-
 static void report(const char *what, const char *unit, double ours, const char *peer_name, double peers) {
-  printf("{\"bench\":\"%s\",\"unit\":\"%s\",\"meterhouse\":%.0f,\"peer\":\"%s\",\"peer_value\":%.0f,\"ratio\":%.1f}\n",
-         what, unit, ours, peer_name, peers, ours / peers);
-  fflush(stdout);
-}
-
-static void check(bool ok, const struct error *err) {
-  if (!ok) {
-    fprintf(stderr, "bench: %s\n", err->message);
-  }
-  must(ok);
+  measure_report(&(struct figure){.bench = what, .unit = unit, .peer = peer_name, .ours = ours, .peers = peers});
 }
 
 static void sql(sqlite3 *db, const char *text) {
@@ -93,7 +68,7 @@ static void write_catalog(int customers) {
     buf_addf(&b, "  - {id: c%06d, name: C%d, country: NL, plan: p}\n", i, i);
   }
   snprintf(path, sizeof path, "%s/catalog.yaml", folder);
-  check(file_write(path, buf_slice(&b), &err), &err);
+  measure_check(file_write(path, buf_slice(&b), &err), &err);
   buf_free(&b);
 }
 
@@ -111,9 +86,9 @@ static double import_ours(int events, int run) {
   struct error err = {0};
   snprintf(dir, sizeof dir, "%s/book%d", folder, run);
   snprintf(catalog, sizeof catalog, "%s/catalog.yaml", folder);
-  check(book_open(dir, catalog, BOOK_WRITE, &book, &err), &err);
+  measure_check(book_open(dir, catalog, BOOK_WRITE, &book, &err), &err);
   struct arena *arena = arena_new();
-  double begin = now_s();
+  double begin = measure_wall_s();
   for (int first = 0; first < events; first += BATCH) {
     arena_reset(arena);
     struct event *batch = arena_array(arena, BATCH, sizeof *batch);
@@ -121,12 +96,13 @@ static double import_ours(int events, int run) {
     for (int i = 0; i < BATCH; i++) {
       char text[320];
       event_line(first + i, text);
-      check(event_from_text(arena, slice_of(text), (instant){0}, &batch[i], &err), &err);
+      measure_check(event_from_text(arena, slice_of(text), (instant){0}, &batch[i], &err), &err);
     }
-    check(book_begin(book, &err) && book_ingest(book, arena, batch, BATCH, results, &err) && book_commit(book, &err),
-          &err);
+    measure_check(book_begin(book, &err) && book_ingest(book, arena, batch, BATCH, results, &err) &&
+                      book_commit(book, &err),
+                  &err);
   }
-  double seconds = now_s() - begin;
+  double seconds = measure_wall_s() - begin;
   arena_free(arena);
   book_close(book);
   return events / seconds;
@@ -143,7 +119,7 @@ static double import_peer(int events, int per_commit, int run) {
       db, "INSERT INTO event SELECT json_extract(?1, '$.source'), json_extract(?1, '$.id'), json_extract(?1, '$.type'),"
           " json_extract(?1, '$.subject'), json_extract(?1, '$.time'), json_extract(?1, '$.data') WHERE true ON "
           "CONFLICT DO NOTHING");
-  double begin = now_s();
+  double begin = measure_wall_s();
   for (int i = 0; i < events; i++) {
     char text[320];
     event_line(i, text);
@@ -156,7 +132,7 @@ static double import_peer(int events, int per_commit, int run) {
       sql(db, "COMMIT");
     }
   }
-  double seconds = now_s() - begin;
+  double seconds = measure_wall_s() - begin;
   sqlite3_finalize(insert);
   sqlite3_close(db);
   return events / seconds;
@@ -170,8 +146,10 @@ static void bench_import(void) {
     each[run] = import_peer(3000, 1, run);
     batched[run] = import_peer(100000, BATCH, run);
   }
-  report("import", "events/s", median(ours, RUNS), "SQLite row by row, a commit each", median(each, RUNS));
-  report("import", "events/s", median(ours, RUNS), "SQLite row by row, 10,000 a commit", median(batched, RUNS));
+  report("import", "events/s", measure_median(ours, RUNS), "SQLite row by row, a commit each",
+         measure_median(each, RUNS));
+  report("import", "events/s", measure_median(ours, RUNS), "SQLite row by row, 10,000 a commit",
+         measure_median(batched, RUNS));
 }
 
 /* ---- rate: usage rows to charges ---- */
@@ -199,10 +177,10 @@ static double rate_ours(const struct catalog *catalog, const struct usage_row *r
   struct period october;
   struct rating rating;
   struct arena *arena = arena_new();
-  check(time_parse_period(SLICE("2026-10"), "UTC", &october, &err), &err);
-  double begin = now_s();
-  check(rate_customer(arena, catalog, &catalog->customers[0], october, rows, count, &rating, &err), &err);
-  double seconds = now_s() - begin;
+  measure_check(time_parse_period(SLICE("2026-10"), "UTC", &october, &err), &err);
+  double begin = measure_wall_s();
+  measure_check(rate_customer(arena, catalog, &catalog->customers[0], october, rows, count, &rating, &err), &err);
+  double seconds = measure_wall_s() - begin;
   must(rating.charge_count == 4 && rating.unpriced_count == 0);
   arena_free(arena);
   return (double)count / seconds;
@@ -226,12 +204,12 @@ static sqlite3 *load_usage(const struct usage_row *rows, size_t count) {
 }
 
 static double rate_peer(sqlite3 *db, size_t count, const char *query) {
-  double begin = now_s(), sum = 0;
+  double begin = measure_wall_s(), sum = 0;
   sqlite3_stmt *s = prepare(db, query);
   while (sqlite3_step(s) == SQLITE_ROW) {
     sum += sqlite3_column_double(s, 1);
   }
-  double seconds = now_s() - begin;
+  double seconds = measure_wall_s() - begin;
   must(sum > 0);
   sqlite3_finalize(s);
   return (double)count / seconds;
@@ -245,7 +223,7 @@ static void bench_rate(void) {
   char path[128];
   write_catalog(1);
   snprintf(path, sizeof path, "%s/catalog.yaml", folder);
-  check(catalog_load(path, &catalog, &err), &err);
+  measure_check(catalog_load(path, &catalog, &err), &err);
   struct usage_row *rows = make_rows(catalog, count);
   sqlite3 *db = load_usage(rows, count);
   for (int run = 0; run < RUNS; run++) {
@@ -255,8 +233,10 @@ static void bench_rate(void) {
     grouped[run] = rate_peer(
         db, count, "SELECT model, sum(tokens * each_million / 1e6) FROM usage JOIN price USING(model) GROUP BY model");
   }
-  report("rate", "usage rows/s", median(ours, RUNS), "SQLite row by row, in floating point", median(row_by_row, RUNS));
-  report("rate", "usage rows/s", median(ours, RUNS), "SQLite GROUP BY, in floating point", median(grouped, RUNS));
+  report("rate", "usage rows/s", measure_median(ours, RUNS), "SQLite row by row, in floating point",
+         measure_median(row_by_row, RUNS));
+  report("rate", "usage rows/s", measure_median(ours, RUNS), "SQLite GROUP BY, in floating point",
+         measure_median(grouped, RUNS));
   sqlite3_close(db);
   free(rows);
   catalog_free(catalog);
@@ -270,10 +250,10 @@ static double ledger_ours(int transfers, int per_commit, int run) {
   struct ledger *ledger;
   struct error err = {0};
   snprintf(path, sizeof path, "%s/ledger%d-%d.db", folder, per_commit, run);
-  check(db_open(path, DB_READ_WRITE, &db, &err) && db_migrate(db, ledger_migrations, ledger_migration_count, &err) &&
-            ledger_open(db, &ledger, &err),
-        &err);
-  double begin = now_s();
+  measure_check(db_open(path, DB_READ_WRITE, &db, &err) &&
+                    db_migrate(db, ledger_migrations, ledger_migration_count, &err) && ledger_open(db, &ledger, &err),
+                &err);
+  double begin = measure_wall_s();
   for (int i = 0; i < transfers; i++) {
     enum transfer_outcome outcome;
     snprintf(id, sizeof id, "t%d", i);
@@ -287,15 +267,15 @@ static double ledger_ours(int transfers, int per_commit, int run) {
                          .cause = SLICE("charge"),
                          .reference = SLICE("inv")};
     if (i % per_commit == 0) {
-      check(db_begin(db, &err), &err);
+      measure_check(db_begin(db, &err), &err);
     }
-    check(ledger_transfer(ledger, &t, &outcome, &err), &err);
+    measure_check(ledger_transfer(ledger, &t, &outcome, &err), &err);
     if ((i + 1) % per_commit == 0) {
-      check(db_commit(db, &err), &err);
+      measure_check(db_commit(db, &err), &err);
       ledger_done(ledger);
     }
   }
-  double seconds = now_s() - begin;
+  double seconds = measure_wall_s() - begin;
   ledger_close(ledger);
   db_close(db);
   return transfers / seconds;
@@ -318,7 +298,7 @@ static double ledger_peer(int transfers, int run) {
   sqlite3_stmt *insert = prepare(db, "INSERT INTO transfer VALUES(?, ?, 'revenue/tokens', ?, ?)"),
                *take = prepare(db, "UPDATE account SET balance = balance - ? WHERE name = ?"),
                *give = prepare(db, "UPDATE account SET balance = balance + ? WHERE name = 'revenue/tokens'");
-  double begin = now_s();
+  double begin = measure_wall_s();
   for (int i = 0; i < transfers; i++) {
     char id[32];
     snprintf(id, sizeof id, "t%d", i);
@@ -336,7 +316,7 @@ static double ledger_peer(int transfers, int run) {
     step(give);
     sql(db, "COMMIT");
   }
-  double seconds = now_s() - begin;
+  double seconds = measure_wall_s() - begin;
   sqlite3_finalize(insert);
   sqlite3_finalize(take);
   sqlite3_finalize(give);
@@ -351,10 +331,10 @@ static void bench_ledger(void) {
     single[run] = ledger_ours(2000, 1, run);
     peer[run] = ledger_peer(2000, run);
   }
-  report("ledger", "transfers/s, 1,000 a commit", median(ours, RUNS), "SQLite row by row, a commit each",
-         median(peer, RUNS));
-  report("ledger", "transfers/s, a commit each", median(single, RUNS), "SQLite row by row, a commit each",
-         median(peer, RUNS));
+  report("ledger", "transfers/s, 1,000 a commit", measure_median(ours, RUNS), "SQLite row by row, a commit each",
+         measure_median(peer, RUNS));
+  report("ledger", "transfers/s, a commit each", measure_median(single, RUNS), "SQLite row by row, a commit each",
+         measure_median(peer, RUNS));
 }
 
 int main(int argc, char **argv) {
