@@ -157,14 +157,19 @@ struct usage {
   struct corrections corrections;
 };
 struct window *usage_window_of(const struct usage *usage, slice customer); /* NULL when there is none */
-bool window_holds(const struct window *w, instant t);
+static inline bool window_holds(const struct window *w, instant t) {
+  return t.ns >= w->period.from.ns && t.ns < w->period.to.ns;
+}
 MUST_USE bool usage_add_to(struct usage *usage, const struct meter *meter, struct window *w, const struct event *e,
                            uint64_t number, struct error *err);
 void usage_add_sight(struct usage *usage, struct usage_set *set, slice value, instant t);
 /* Finds the set and the series of a change of level, and keeps it. `change->series` is what the event says. */
 void usage_add_change(struct usage *usage, const struct level_change *change, slice customer, const slice *dimensions);
 void usage_add_evidence(struct window *w, const struct event *e);
-bool usage_hides(const struct usage *usage, uint64_t number, slice customer, const struct meter *meter, instant time);
+static inline bool usage_hides(const struct usage *usage, uint64_t number, slice customer, const struct meter *meter,
+                               instant time) {
+  return usage->corrections.items.count > 0 && corrections_hide(&usage->corrections, number, customer, meter, time);
+}
 void usage_whole_hours(struct usage *usage); /* makes it a builder for keeping, of all customers and all time */
 void usage_only(struct usage *usage, slice customer, struct period period); /* ... of one, and of whole hours */
 bool window_asks_events(const struct window *w, instant t);

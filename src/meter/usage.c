@@ -83,10 +83,6 @@ void usage_only(struct usage *u, slice customer, struct period period) {
   usage_window(u, customer, period, NULL, 0);
 }
 
-bool usage_hides(const struct usage *u, uint64_t number, slice customer, const struct meter *meter, instant time) {
-  return u->corrections.items.count > 0 && corrections_hide(&u->corrections, number, customer, meter, time);
-}
-
 /* ---- what no meter or no customer takes ---- */
 
 static void note(struct usage *u, const char *what, slice name, const char *why) {
@@ -151,10 +147,6 @@ static void dimensions_of(const struct meter *meter, const struct event *e, slic
   for (size_t d = 0; d < meter->dimension_count; d++) {
     dimensions[d] = event_field_value(e, meter->dimensions[d]);
   }
-}
-
-bool window_holds(const struct window *w, instant t) {
-  return t.ns >= w->period.from.ns && t.ns < w->period.to.ns;
 }
 
 /* Ties at one instant are decided by identity, so that the order of arrival never matters. */

@@ -212,9 +212,14 @@ static bool add_value(const struct columns *c, const struct addition *a, struct 
   if (w->value && !block_quantity(c->block, w->value[c->block->place[a->event]], &value, err)) {
     return false;
   }
-  struct usage_bin *bin = usage_bin_of(a->set, (instant){c->block->times_ns[a->event]});
+  const instant time = {c->block->times_ns[a->event]};
+  struct usage_bin *bin = a->set->last < a->set->bins.count ? &a->set->bins.items[a->set->last] : NULL;
+  if (bin == NULL || time.ns < bin->from.ns || time.ns >= bin->to.ns) {
+    bin = usage_bin_of(a->set, time);
+  }
   bool first = bin->events++ == 0;
-  return usage_combine(w->meter->aggregation, &bin->value, value, first, err);
+  return w->meter->aggregation == AGG_SUM ? quantity_add(bin->value, value, &bin->value, err)
+                                          : usage_combine(w->meter->aggregation, &bin->value, value, first, err);
 }
 
 /* Sets and bins lie all over memory. Many are asked for at each step before the first is used, so that the waits
