@@ -77,9 +77,11 @@ typedef bool (*block_each)(void *context, struct arena **arena, const struct blo
 MUST_USE bool journal_scan_blocks(struct db *db, const struct journal_range *range, block_each each, void *context,
                                   struct error *err);
 
-/* The same with a second thread that reads and opens blocks ahead; `db` is that thread's until it returns. */
-MUST_USE bool journal_scan_ahead(struct db *db, const struct journal_range *range, block_each each, void *context,
-                                 struct error *err);
+/* The same with a thread that reads and opens blocks ahead, for one or two workers, each on a thread and with a context
+ * of its own; which block comes to which is open. `db` is the reading thread's until it returns. */
+#define AHEAD_LANES_MAX 2
+MUST_USE bool journal_scan_ahead(struct db *db, const struct journal_range *range, block_each each,
+                                 void *const *contexts, size_t lanes, struct error *err);
 
 /* A row of the journal. */
 MUST_USE bool block_insert(struct db *db, uint64_t first, const struct event *events, size_t count, instant received,

@@ -162,6 +162,10 @@ static inline bool window_holds(const struct window *w, instant t) {
 }
 MUST_USE bool usage_add_to(struct usage *usage, const struct meter *meter, struct window *w, const struct event *e,
                            uint64_t number, struct error *err);
+void usage_note(struct usage *usage, slice what, uint64_t events);
+/* An empty builder with the same windows and corrections, and taking in what it has become. Without evidence only. */
+struct usage *usage_twin(const struct usage *usage);
+MUST_USE bool usage_absorb(struct usage *usage, const struct usage *twin, struct error *err);
 void usage_add_sight(struct usage *usage, struct usage_set *set, slice value, instant t);
 /* Finds the set and the series of a change of level, and keeps it. `change->series` is what the event says. */
 void usage_add_change(struct usage *usage, const struct level_change *change, slice customer, const slice *dimensions);

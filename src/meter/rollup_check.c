@@ -14,12 +14,9 @@ static uint64_t hash_row(const struct usage_row *r) {
   for (size_t d = 0; d < r->meter->dimension_count; d++) {
     h = hash64(r->dimensions[d], h + r->dimensions[d].len);
   }
-  const struct {
-    int128 value;
-    int64_t from, to;
-    uint64_t events;
-  } rest = {r->value.e9, r->from.ns, r->to.ns, r->events};
-  return hash64((slice){(const char *)&rest, sizeof rest}, h);
+  const uint64_t rest[] = {(uint64_t)r->value.e9, (uint64_t)(r->value.e9 >> 64), (uint64_t)r->from.ns,
+                           (uint64_t)r->to.ns, r->events};
+  return hash64((slice){(const char *)rest, sizeof rest}, h);
 }
 
 /* Rows come by customer. */

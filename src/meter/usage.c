@@ -85,17 +85,21 @@ void usage_only(struct usage *u, slice customer, struct period period) {
 
 /* ---- what no meter or no customer takes ---- */
 
-static void note(struct usage *u, const char *what, slice name, const char *why) {
-  u->key.len = 0;
-  buf_addf(&u->key, "%s \"%.*s\": %s", what, name.len > 100 ? 100 : (int)name.len, name.ptr, why);
-  size_t place = (size_t)map_get(&u->notes, buf_slice(&u->key));
+void usage_note(struct usage *u, slice what, uint64_t events) {
+  size_t place = (size_t)map_get(&u->notes, what);
   if (place == 0) {
-    slice text = arena_copy(u->arena, buf_slice(&u->key));
+    slice text = arena_copy(u->arena, what);
     vec_push(&u->note_list, (struct usage_note){.what = text});
     place = u->note_list.count;
     *map_put(&u->notes, text) = (void *)place;
   }
-  u->note_list.items[place - 1].events++;
+  u->note_list.items[place - 1].events += events;
+}
+
+static void note(struct usage *u, const char *what, slice name, const char *why) {
+  u->key.len = 0;
+  buf_addf(&u->key, "%s \"%.*s\": %s", what, name.len > 100 ? 100 : (int)name.len, name.ptr, why);
+  usage_note(u, buf_slice(&u->key), 1);
 }
 
 const struct usage_note *usage_unmetered(const struct usage *u, size_t *count) {

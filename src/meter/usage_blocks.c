@@ -340,27 +340,51 @@ static bool add_block(void *context, struct arena **arena, const struct block_sp
   return add_queued(c, err);
 }
 
-/* A second thread is worth its start when there is much to read. */
-static bool scan(struct db *db, const struct journal_range *range, struct columns *c, struct error *err) {
-  uint64_t last = range->until;
-  if (last == 0 && !journal_last(db, &last, err)) {
-    return false;
-  }
-  return last > range->after + READ_AHEAD_FROM_EVENTS ? journal_scan_ahead(db, range, add_block, c, err)
-                                                      : journal_scan_blocks(db, range, add_block, c, err);
-}
-
-bool usage_scan_blocks(struct usage *u, struct db *db, const struct journal_range *range, struct error *err) {
+static struct columns *columns_new(struct usage *u) {
   struct columns *c = mem_alloc(sizeof *c);
   c->usage = u;
   c->kept = arena_new();
-  bool ok = scan(db, range, c, err);
+  return c;
+}
+
+static void columns_free(struct columns *c) {
   free(c->sets);
   vec_free(&c->subjects);
   map_free(&c->words);
   arena_free(c->kept);
   free(c);
+}
+
+static bool scan_alone(struct usage *u, struct db *db, const struct journal_range *range, bool ahead,
+                       struct error *err) {
+  struct columns *c = columns_new(u);
+  void *const context = c;
+  bool ok = ahead ? journal_scan_ahead(db, range, add_block, &context, 1, err)
+                  : journal_scan_blocks(db, range, add_block, c, err);
+  columns_free(c);
   return ok;
+}
+
+static bool scan_with_twin(struct usage *u, struct db *db, const struct journal_range *range, struct error *err) {
+  struct usage *twin = usage_twin(u);
+  struct columns *mine = columns_new(u), *other = columns_new(twin);
+  void *const contexts[] = {mine, other};
+  bool ok = journal_scan_ahead(db, range, add_block, contexts, 2, err) && usage_absorb(u, twin, err);
+  columns_free(mine);
+  columns_free(other);
+  usage_free(twin);
+  return ok;
+}
+
+/* More threads are worth their start when there is much to read. */
+bool usage_scan_blocks(struct usage *u, struct db *db, const struct journal_range *range, struct error *err) {
+  uint64_t last = range->until;
+  if (last == 0 && !journal_last(db, &last, err)) {
+    return false;
+  }
+  bool much = last > range->after + READ_AHEAD_FROM_EVENTS;
+  return much && u->no_evidence && !u->only_by_event ? scan_with_twin(u, db, range, err)
+                                                     : scan_alone(u, db, range, much, err);
 }
 
 bool usage_scan_as_of(struct usage *u, struct db *db, const struct journal_range *range, uint64_t corrected,

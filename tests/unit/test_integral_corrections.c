@@ -152,7 +152,7 @@ static void backfill(struct world *w, const char *meter, const char *from, const
 static void add_hours(struct world *w, const char *meter, const char *gpu, struct period p, bool from_events,
                       char text[DECIMAL_TEXT_MAX]) {
   const struct usage_row *rows;
-  size_t count;
+  size_t count = 0;
   struct error err = {0};
   quantity sum = QUANTITY_ZERO;
   struct usage *u = usage_new(book_catalog(w->book));

@@ -28,7 +28,7 @@ static int end(void **state) {
 
 static struct exposition captured(const char *name, bool open_metrics) {
   struct error err = {0};
-  struct exposition out;
+  struct exposition out = {0};
   slice text;
   const char *path = arena_printf(arena, "%s/tests/fuzz/corpus/exposition/%s", getenv("MH_ROOT"), name);
   if (!file_read(arena, path, 1u << 20, &text, &err) || !exposition_parse(arena, text, open_metrics, &out, &err)) {
