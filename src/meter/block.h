@@ -20,9 +20,10 @@ enum block_ids {
  *   words    count, then length and bytes of each: every string of the block but the ids, once
  *   forms    count, then of each: type, number of events, number of fields, for each field name x 2 + is-number
  *   receipts count, then of each run of events that came in one commit: events, received (ns)
- *   time     unit (ns), then zigzag differences in that unit, the first from 0
- *   form, subject, source   each: 1 and the one number all share, or 0 and a number an event
- *   values   form by form, field by field: 1 and the code all share, or 0 and a code an event of the form
+ *   time     unit (ns), the first, then a column of zigzag differences in that unit (none for a single event)
+ *   form, subject, source   each a column
+ *   values   form by form, field by field: 1 and a column of whole numbers, or 0 and a column of codes
+ * A column (column.h): 0 and varints; 1 and the one number all share; 2, a width, and numbers of that many bits.
  * A string's code is its word. A number's code is, times 4 plus a kind: 0 a whole number, 1 a word, 2 a decimal as
  * digits x 16 + places behind the point. */
 enum { CODE_WHOLE = 0, CODE_WORD = 1, CODE_DECIMAL = 2 };

@@ -1,7 +1,7 @@
 /* A journal block back into columns and events; every count, length and number is checked before it is believed. */
 #include "meter/block.h"
+#include "meter/column.h"
 #include "meter/private.h"
-#include "meter/varint.h"
 #include <string.h>
 #include <zstd.h>
 
@@ -9,6 +9,7 @@ struct decoder {
   struct arena *arena;
   struct varints in;
   struct block *block;
+  uint64_t *scratch; /* a number an event */
 };
 
 static slice word(struct decoder *d, uint64_t number) {
@@ -79,13 +80,17 @@ static void take_receipts(struct decoder *d) {
 
 static void take_times(struct decoder *d) {
   uint64_t unit = take_varint(&d->in);
-  int64_t now = 0, *times = arena_array(d->arena, d->block->count, sizeof *times);
+  uint32_t count = d->block->count;
+  int64_t now = 0, *times = arena_array(d->arena, count, sizeof *times);
   if (unit != 1 && unit != 1000 && unit != 1000000 && unit != (uint64_t)NS_PER_S) {
     d->in.broken = true;
   }
-  for (uint32_t i = 0; i < d->block->count && !d->in.broken; i++) {
-    uint64_t v = take_varint(&d->in);
-    if (__builtin_add_overflow(now, unzigzag(v), &now) || now < 0 || now > INSTANT_MAX.ns / (int64_t)unit) {
+  d->scratch[0] = take_varint(&d->in);
+  if (count > 1 && !d->in.broken) {
+    column_take(&d->in, d->scratch + 1, count - 1);
+  }
+  for (uint32_t i = 0; i < count && !d->in.broken; i++) {
+    if (__builtin_add_overflow(now, unzigzag(d->scratch[i]), &now) || now < 0 || now > INSTANT_MAX.ns / (int64_t)unit) {
       d->in.broken = true;
       return;
     }
@@ -96,12 +101,12 @@ static void take_times(struct decoder *d) {
 
 static const uint32_t *take_numbers(struct decoder *d, uint32_t bound) {
   uint32_t *numbers = arena_array(d->arena, d->block->count, sizeof *numbers);
-  uint64_t same = take_varint(&d->in), number = same ? take_varint(&d->in) : 0;
-  d->in.broken |= same > 1;
+  if (!d->in.broken) {
+    column_take(&d->in, d->scratch, d->block->count);
+  }
   for (uint32_t i = 0; i < d->block->count && !d->in.broken; i++) {
-    number = same ? number : take_varint(&d->in);
-    d->in.broken |= number >= bound;
-    numbers[i] = (uint32_t)number;
+    d->in.broken |= d->scratch[i] >= bound;
+    numbers[i] = (uint32_t)d->scratch[i];
   }
   return numbers;
 }
@@ -137,18 +142,22 @@ static bool code_holds(const struct block *b, bool number, uint64_t code) {
 
 static void take_codes(struct decoder *d, const struct block_form *form, size_t field) {
   uint64_t *codes = arena_array(d->arena, form->count, sizeof *codes);
-  uint64_t same = take_varint(&d->in), code = same ? take_varint(&d->in) : 0;
-  d->in.broken |= same > 1;
+  bool number = form->fields[field].number;
+  uint64_t whole = take_varint(&d->in);
+  d->in.broken |= whole > number;
+  if (form->count > 0 && !d->in.broken) {
+    column_take(&d->in, codes, form->count);
+  }
   for (uint32_t i = 0; i < form->count && !d->in.broken; i++) {
-    code = same ? code : take_varint(&d->in);
-    d->in.broken |= !code_holds(d->block, form->fields[field].number, code);
-    codes[i] = code;
+    d->in.broken |= whole ? codes[i] >> 62 != 0 : !code_holds(d->block, number, codes[i]);
+    codes[i] = whole ? codes[i] << 2 : codes[i];
   }
   form->codes[field] = codes;
 }
 
 static void take_columns(struct decoder *d) {
   struct block *b = d->block;
+  d->scratch = arena_array(d->arena, b->count, sizeof *d->scratch);
   take_words(d);
   take_forms(d);
   take_receipts(d);

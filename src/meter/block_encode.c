@@ -1,7 +1,7 @@
 /* Events into a journal block: columns, dictionaries, differences, then zstd and a checksum. */
 #include "meter/block.h"
+#include "meter/column.h"
 #include "meter/private.h"
-#include "meter/varint.h"
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -29,6 +29,8 @@ struct block_encoder {
   VEC(struct form) form_list;
   VEC(uint32_t) form, subject, source;
   struct buf dictionary, columns, ids;
+  uint64_t *scratch;
+  size_t scratch_capacity;
 };
 
 struct block_encoder *block_encoder_new(void) {
@@ -68,6 +70,7 @@ void block_encoder_free(struct block_encoder *e) {
   map_free(&e->words);
   map_free(&e->forms);
   ZSTD_freeCCtx(e->zstd);
+  free(e->scratch);
   arena_free(e->arena);
   free(e);
 }
@@ -255,36 +258,53 @@ static int64_t time_unit_ns(const struct event *events, size_t count) {
   return unit;
 }
 
-static void put_times(struct buf *to, const struct event *events, size_t count) {
+static uint64_t *scratch_of(struct block_encoder *e, size_t count) {
+  if (e->scratch_capacity < count) {
+    e->scratch_capacity = count;
+    e->scratch = mem_grow(e->scratch, count, sizeof *e->scratch);
+  }
+  return e->scratch;
+}
+
+static void put_times(struct block_encoder *e, const struct event *events, size_t count) {
   int64_t unit = time_unit_ns(events, count), before = 0;
-  put_varint(to, (uint64_t)unit);
+  uint64_t *steps = scratch_of(e, count);
   for (size_t i = 0; i < count; i++) {
     int64_t now = events[i].time.ns / unit;
-    put_varint(to, zigzag(now - before));
+    steps[i] = zigzag(now - before);
     before = now;
   }
-}
-
-static void put_numbers(struct buf *to, const uint32_t *numbers, size_t count) {
-  bool same = true;
-  for (size_t i = 1; i < count && same; i++) {
-    same = numbers[i] == numbers[0];
-  }
-  put_varint(to, same);
-  for (size_t i = 0; i < (same ? 1 : count); i++) {
-    put_varint(to, numbers[i]);
+  put_varint(&e->columns, (uint64_t)unit);
+  put_varint(&e->columns, steps[0]);
+  if (count > 1) {
+    column_put(&e->columns, steps + 1, count - 1);
   }
 }
 
-static void put_codes(struct buf *to, const uint64_t *codes, size_t count) {
-  bool same = true;
-  for (size_t i = 1; i < count && same; i++) {
-    same = codes[i] == codes[0];
+static void put_numbers(struct block_encoder *e, const uint32_t *numbers, size_t count) {
+  uint64_t *wide = scratch_of(e, count);
+  for (size_t i = 0; i < count; i++) {
+    wide[i] = numbers[i];
   }
-  put_varint(to, same);
-  for (size_t i = 0; i < (same ? 1 : count); i++) {
-    put_varint(to, codes[i]);
+  column_put(&e->columns, wide, count);
+}
+
+/* Most number columns hold whole numbers alone: then the kind is said once and not in each code. */
+static void put_codes(struct block_encoder *e, const uint64_t *codes, size_t count, bool number) {
+  bool whole = number;
+  for (size_t i = 0; i < count && whole; i++) {
+    whole = (codes[i] & 3) == CODE_WHOLE;
   }
+  put_varint(&e->columns, whole);
+  if (!whole) {
+    column_put(&e->columns, codes, count);
+    return;
+  }
+  uint64_t *numbers = scratch_of(e, count);
+  for (size_t i = 0; i < count; i++) {
+    numbers[i] = codes[i] >> 2;
+  }
+  column_put(&e->columns, numbers, count);
 }
 
 static void put_columns(struct block_encoder *e, const struct event *events, size_t count,
@@ -294,14 +314,14 @@ static void put_columns(struct block_encoder *e, const struct event *events, siz
   buf_add(&e->columns, buf_slice(&e->dictionary));
   put_forms(e);
   put_receipts(&e->columns, receipts, receipt_count);
-  put_times(&e->columns, events, count);
-  put_numbers(&e->columns, e->form.items, count);
-  put_numbers(&e->columns, e->subject.items, count);
-  put_numbers(&e->columns, e->source.items, count);
+  put_times(e, events, count);
+  put_numbers(e, e->form.items, count);
+  put_numbers(e, e->subject.items, count);
+  put_numbers(e, e->source.items, count);
   for (size_t i = 0; i < e->form_list.count; i++) {
     const struct form *form = &e->form_list.items[i];
     for (size_t f = 0; f < form->field_count; f++) {
-      put_codes(&e->columns, form->columns[f].codes, form->count);
+      put_codes(e, form->columns[f].codes, form->count, form->like[f].number);
     }
   }
 }
