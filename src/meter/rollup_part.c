@@ -196,13 +196,16 @@ static bool add_bin(struct importing *m, struct usage_set *set, struct error *er
   uint64_t hour = take_varint(&m->in), events = take_varint(&m->in);
   quantity value = take_value(&m->in);
   struct usage_latest latest = {0};
+  if (hour >= ROLLUP_PAGE_HOURS || events > UINT32_MAX) {
+    m->in.broken = true;
+    return true;
+  }
   instant from = {m->place->page * ROLLUP_PAGE_NS + (int64_t)hour * HOUR_NS};
   if (set->meter->aggregation == AGG_LATEST) {
     latest.time.ns = from.ns + (int64_t)(take_varint(&m->in) % (uint64_t)HOUR_NS);
     take_raw(&m->in, &latest.tie, 8);
   }
-  if (m->in.broken || hour >= ROLLUP_PAGE_HOURS || events > UINT32_MAX) {
-    m->in.broken = true;
+  if (m->in.broken) {
     return true;
   }
   if (!window_takes_hour(m->window, from)) {
