@@ -92,6 +92,6 @@ static bool take_journal(const struct db_row *row, void *context, struct error *
 bool book_stats(struct book *book, struct book_stats *out, struct error *err) {
   *out = (struct book_stats){0};
   return db_query(book->db, "SELECT name, events FROM ingest_count", DB_NO_VALUES, take_count, out, err) &&
-         db_query(book->db, "SELECT coalesce(sum(events), 0), count(*), coalesce(sum(length(bytes)), 0) FROM journal", DB_NO_VALUES, take_journal, out,
-                  err);
+         db_query(book->db, "SELECT coalesce(sum(events), 0), count(*), coalesce(sum(length(bytes)), 0) FROM journal",
+                  DB_NO_VALUES, take_journal, out, err);
 }

@@ -28,9 +28,9 @@ static bool was_told(const struct live_view *v, const struct live_crossing *x) {
   return told_it;
 }
 
-void crossing_told(struct live_view *v, const struct live_crossing *x) {
+void crossing_told(struct live_view *v, const struct live_crossing *crossing) {
   struct buf key;
-  key_of(x, &key);
+  key_of(crossing, &key);
   if (map_get(&v->crossed, buf_slice(&key)) == NULL) {
     *map_put(&v->crossed, arena_copy(v->crossed_arena, buf_slice(&key))) = v;
   }
