@@ -32,14 +32,14 @@ static void take_words(struct decoder *d) {
 
 static void take_form(struct decoder *d, struct block_form *form) {
   form->type = word(d, take_varint(&d->in));
-  form->count = take_count(&d->in);
-  uint64_t fields = take_varint(&d->in);
-  if (fields > EVENT_FIELDS_MAX || form->count > d->block->count) {
+  uint64_t count = take_varint(&d->in), fields = take_varint(&d->in);
+  if (fields > EVENT_FIELDS_MAX || count > d->block->count) {
     d->in.broken = true;
   }
   if (d->in.broken) {
     return;
   }
+  form->count = (uint32_t)count;
   struct event_field *names = arena_array(d->arena, fields, sizeof *names);
   for (uint64_t f = 0; f < fields; f++) {
     uint64_t name = take_varint(&d->in);

@@ -80,7 +80,7 @@ static bool add(void *context, const struct event *e, const struct arrival *arri
 
 static void same(struct usage *a, struct usage *b) {
   const struct usage_row *x, *y;
-  size_t x_count, y_count;
+  size_t x_count = 0, y_count = 0;
   struct error err = {0};
   assert_true(usage_finish(a, &x, &x_count, &err) && usage_finish(b, &y, &y_count, &err));
   assert_int_equal(x_count, y_count);
@@ -104,8 +104,8 @@ static void same(struct usage *a, struct usage *b) {
 static void lanes_agree_with_one_by_one(void **state) {
   (void)state;
   char dir[] = "/tmp/mh_lanes.XXXXXX", path[64], command[64];
-  struct db *db;
-  struct journal *j;
+  struct db *db = NULL;
+  struct journal *j = NULL;
   struct catalog *catalog;
   struct error err = {0};
   struct catalog_text text = {"catalog.yaml", SLICE(catalog_text)};
