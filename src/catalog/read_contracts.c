@@ -226,16 +226,16 @@ static int compare_contracts(const void *a, const void *b) {
   return order != 0 ? order : (x->node->line > y->node->line) - (x->node->line < y->node->line);
 }
 
-static void cut_all(struct loader *l, struct contract_draft *drafts, size_t count, struct customer *out) {
+static void cut_all(struct loader *l, struct contract_draft *drafts, size_t count, size_t problems_before,
+                    struct customer *out) {
   struct parts parts = {0};
-  size_t before = l->problems.count;
   for (size_t i = 0; i < count; i++) {
     if (i > 0 && drafts[i - 1].end.ns > drafts[i].base.from.ns) {
       problem(l, drafts[i].node, "overlaps the contract on line %d: end that one where this one begins",
               drafts[i - 1].base.place.line);
     }
     drafts[i].end = drafts[i].base.to;
-    if (l->problems.count == before) { /* half-read contracts would only raise false alarms */
+    if (l->problems.count == problems_before) { /* half-read contracts would only raise false alarms */
       contract_cut(l, out, &drafts[i], &parts);
     }
   }
@@ -252,6 +252,7 @@ static void cut_all(struct loader *l, struct contract_draft *drafts, size_t coun
 }
 
 void read_contracts(struct loader *l, const struct yaml *list, struct customer *out) {
+  size_t problems_before = l->problems.count;
   size_t count = list_count(l, list, CONTRACTS_MAX);
   struct contract_draft *drafts = arena_array(l->scratch, count, sizeof *drafts);
   const struct yaml *item = count ? list->child : NULL;
@@ -262,7 +263,7 @@ void read_contracts(struct loader *l, const struct yaml *list, struct customer *
   }
   if (count > 0) {
     qsort(drafts, count, sizeof *drafts, compare_contracts);
-    cut_all(l, drafts, count, out);
+    cut_all(l, drafts, count, problems_before, out);
   }
 }
 
@@ -275,11 +276,12 @@ void read_short_contract(struct loader *l, const struct yaml *map, struct custom
     }
     return;
   }
+  size_t problems_before = l->problems.count;
   struct contract_draft *draft = arena_array(l->scratch, 1, sizeof *draft);
   const struct plan *first = plan_named(l, plan, out);
   draft->node = plan;
   draft->base.place = place_of(l, plan);
   draft->base.plan_name = first ? first->name : (slice){0};
   read_term(l, map, "since", first, out, draft);
-  cut_all(l, draft, 1, out);
+  cut_all(l, draft, 1, problems_before, out);
 }

@@ -252,8 +252,8 @@ static bool charge_part(struct advancing *a, const struct contract *part, struct
     return false;
   }
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    if (!credit_rest(a, part, all[i], err) || (all[i] != FEE_MONTH && !ends_in_arrears(a, part, all[i], err)) ||
-        !begins(a, part, all[i], opens, err)) {
+    if (!begins(a, part, all[i], opens, err) || (all[i] != FEE_MONTH && !ends_in_arrears(a, part, all[i], err)) ||
+        !credit_rest(a, part, all[i], err)) {
       return false;
     }
   }
