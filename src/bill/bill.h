@@ -74,6 +74,7 @@ extern const struct db_migration bill_migrations[];
 extern const size_t bill_migration_count;
 struct stored_invoice {
   slice id, number, customer, currency, period, part, status;
+  slice catalog; /* digest of the one it was made with */
   amount total, paid;
   instant issued, due, from, to; /* from, to: the period */
   slice document;                /* JSON */

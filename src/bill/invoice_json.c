@@ -108,6 +108,7 @@ static void put_adjustment(struct json_out *w, const struct adjustment *a) {
   json_open_object(w);
   json_put_str(w, "period", a->span.period);
   json_put_str(w, "invoice", a->span.invoice);
+  json_put_str(w, "catalog", a->span.catalog);
   json_put_int(w, "from_event", (int64_t)a->span.from_event);
   json_put_int(w, "to_event", (int64_t)a->span.to_event);
   json_put_instant(w, "as_of_before", a->span.as_of_before);

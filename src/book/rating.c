@@ -152,15 +152,18 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
 
 bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err) {
   struct windows w;
-  bool ok = open_windows(out, book->catalog, request, &w, err);
+  const struct catalog *catalog = request->catalog ? request->catalog : book->catalog;
+  /* Aggregates are kept for the meters of the catalog in use. */
+  bool from_events = request->from_events || catalog != book->catalog;
+  bool ok = open_windows(out, catalog, request, &w, err);
   out->journal_position = request->position;
   if (ok && request->position == 0) {
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */
-  ok = ok && (out->journal_position == 0 || (request->from_events ? usage_from_events : usage_load)(
-                                                out->usage, book->db, out->journal_position, err));
-  ok = ok && rate_all(out, book->catalog, &w, err);
+  ok = ok && (out->journal_position == 0 ||
+              (from_events ? usage_from_events : usage_load)(out->usage, book->db, out->journal_position, err));
+  ok = ok && rate_all(out, catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
   }

@@ -238,6 +238,10 @@ struct seller {
   slice logo_path, invoice_prefix, bank, footer;
 };
 
+struct catalog_text {
+  const char *name;
+  slice text;
+};
 struct catalog_index;
 struct catalog {
   struct seller seller;
@@ -253,7 +257,9 @@ struct catalog {
   size_t pool_count;
   const struct tax *taxes;
   size_t tax_count;
-  slice digest_hex;                  /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+  slice digest_hex;                 /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+  const struct catalog_text *texts; /* what it was read from; names without their folder */
+  size_t text_count;
   const struct catalog_index *index; /* tables behind the look-ups; NULL in a catalog built by hand */
 };
 
@@ -261,11 +267,7 @@ struct catalog {
  * (maps of columns for the import) are passed over. All errors found are in `err`,
  * joined by newlines, at most 10, each "FILE:LINE: path: what is wrong, what was expected". */
 MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error *err);
-/* The same from texts in memory (tests, fuzzing). */
-struct catalog_text {
-  const char *name;
-  slice text;
-};
+/* The same from texts in memory (versions that a book keeps, tests, fuzzing). */
 MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
 void catalog_free(struct catalog *catalog);
 

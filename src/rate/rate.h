@@ -34,6 +34,7 @@ struct trace_step {
 /* A closed period of a customer, as its events stood at two positions of the journal. */
 struct adjustment_span {
   slice customer, period, invoice; /* number of the invoice that is adjusted */
+  slice catalog;                   /* digest of the catalog it was made with, which prices what came in later too */
   uint64_t from_event, to_event;   /* accounted for before; accounted for by this adjustment */
   instant as_of_before, as_of_after;
 };
