@@ -19,7 +19,8 @@ const struct db_migration bill_migrations[] = {
     {"bill-4-part", "ALTER TABLE invoice ADD COLUMN part TEXT NOT NULL DEFAULT '';"
                     "ALTER TABLE invoice ADD COLUMN catalog TEXT NOT NULL DEFAULT '';"
                     "DROP INDEX invoice_live;"
-                    "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period, part) WHERE status <> 'void';"},
+                    "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period, part) WHERE status <> 'void';"
+                    "CREATE INDEX invoice_customer ON invoice(customer, id);"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -234,18 +235,27 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
   return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
 }
 
+#define COLUMNS                                                                                                        \
+  "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"                 \
+  " CASE WHEN $1 = 1 THEN document END, period_to, period_from, part, catalog FROM invoice "
+#define FILTERS " AND ($3 = '' OR period = $3) AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $6"
+
+/* A text of its own for each way in, so that each finds its index. */
 bool invoice_list(struct db *db, const struct invoice_query *q, invoice_each each, void *context, struct error *err) {
   struct listing l = {each, context};
   int64_t limit = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
-  return db_query(
-      db,
-      "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"
-      " CASE WHEN $6 = 1 THEN document END, period_to, period_from, part, catalog FROM invoice"
-      " WHERE ($1 = '' OR id = $1 OR number = $1) AND ($2 = '' OR customer = $2) AND ($3 = '' OR period = $3)"
-      " AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $7",
-      DB_VALUES(DB_T(q->id), DB_T(q->customer), DB_T(q->period), DB_T(q->status), DB_T(q->after_id),
-                DB_I(q->with_document), DB_I(limit)),
-      list_one, &l, err);
+  slice by = q->id.len > 0 ? q->id : q->customer;
+  const struct db_value values[] = {DB_I(q->with_document), DB_T(by),    DB_T(q->period),  DB_T(q->status),
+                                    DB_T(q->after_id),      DB_I(limit), DB_T(q->customer)};
+  size_t count = sizeof values / sizeof *values;
+  if (q->id.len > 0) {
+    return db_query(db, COLUMNS "WHERE (id = $2 OR number = $2) AND ($7 = '' OR customer = $7)" FILTERS, values, count,
+                    list_one, &l, err);
+  }
+  if (q->customer.len > 0) {
+    return db_query(db, COLUMNS "WHERE customer = $2" FILTERS, values, count - 1, list_one, &l, err);
+  }
+  return db_query(db, COLUMNS "WHERE $2 = ''" FILTERS, values, count - 1, list_one, &l, err);
 }
 
 /* A copy that outlives the query. */

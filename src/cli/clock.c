@@ -35,8 +35,7 @@ static bool advance(const struct cli_args *args, struct book *book, struct cli_l
   }
   struct due_writer writer = book_due_writer(book);
   struct due_notes notes = {cli_list, listing};
-  return target_of(args, book, now, &target, err) &&
-         book_run_due(book, target, &writer, notes, result, err);
+  return target_of(args, book, now, &target, err) && book_run_due(book, target, &writer, notes, result, err);
 }
 
 static int run(const struct cli_args *args) {
