@@ -102,7 +102,7 @@ MUST_USE bool credit_draw(struct db *db, const struct credit_use *uses, size_t c
 /* Gives back all that was drawn for an invoice; it can be used for at least CREDIT_RETURN_DAYS from now. What goes back
  * to a revoked grant is taken back again. To be called after the transfers are reversed. */
 MUST_USE bool credit_return(struct db *db, struct ledger *ledger, slice invoice, instant now, struct error *err);
-/* What was drawn of a grant for an invoice. */
+/* What was drawn of a grant (empty: of all) for an invoice. */
 MUST_USE bool credit_drawn(struct db *db, slice grant, slice invoice, amount *out, struct error *err);
 
 /* ---- holds: reserve, then settle up to that, or release; each idempotent under its id ---- */

@@ -238,6 +238,8 @@ static bool add_amount(const struct db_row *row, void *context, struct error *er
 
 bool credit_drawn(struct db *db, slice grant, slice invoice, amount *out, struct error *err) {
   *out = AMOUNT_ZERO;
-  return db_query(db, "SELECT amount FROM credit_move WHERE grant_id = $1 AND reference = $2 AND kind = 'draw'",
+  return db_query(db,
+                  "SELECT amount FROM credit_move WHERE reference = $2 AND kind = 'draw'"
+                  " AND ($1 = '' OR grant_id = $1)",
                   DB_VALUES(DB_T(grant), DB_T(invoice)), add_amount, out, err);
 }
