@@ -55,6 +55,8 @@ MUST_USE bool invoice_build(struct arena *arena, const struct catalog *catalog, 
                             struct invoice *out, struct error *err);
 /* Is the customer owed? Then the document is a credit note, of a series of its own. */
 bool invoice_is_credit(const struct invoice *invoice);
+/* Does credit pay all of it, so that it is paid at once? */
+bool invoice_is_covered(const struct invoice *invoice);
 /* Gives a draft its number and dates (due = issued + the customer's payment days). */
 void invoice_issue(struct arena *arena, struct invoice *invoice, slice id, slice number, instant issued);
 

@@ -258,3 +258,11 @@ const struct credit_use *credit_uses(struct arena *arena, const struct invoice *
   }
   return uses;
 }
+
+bool invoice_is_covered(const struct invoice *invoice) {
+  bool any = invoice->credit_count > 0;
+  for (size_t l = 0; l < invoice->line_count; l++) {
+    any = any || invoice->lines[l].credit != NULL;
+  }
+  return any && amount_is_zero(invoice->amount_due);
+}

@@ -215,10 +215,9 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
   *id = draft->id;
-  bool covered = use_count > 0 && amount_is_zero(draft->amount_due);
+  enum invoice_status status = invoice_is_covered(draft) ? INVOICE_PAID : INVOICE_FINALIZED;
   return credit_draw(db, uses, use_count, draft->id, now, err) && post_all(arena, ledger, draft, err) &&
-         store(db, draft, series, period, journal_position, covered ? INVOICE_PAID : INVOICE_FINALIZED, err) &&
-         keep_adjustments(db, draft, err);
+         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err);
 }
 
 /* ---- reading ---- */

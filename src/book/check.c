@@ -100,8 +100,10 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
   struct invoice derived;
   struct error why = {0};
   struct rating adjusted = rating ? *rating : (struct rating){0};
+  struct invoice_opening opening;
   if (!adjust_as_stated(d, stored, &adjusted, err) ||
-      !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &derived, err)) {
+      !invoice_opening_stated(d->set->arena, stored->document, &opening, err) ||
+      !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &opening, &derived, err)) {
     return false;
   }
   (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
@@ -171,6 +173,7 @@ bool book_check(struct book *book, void (*bad)(void *context, const char *what),
   return (!whole || rollup_check(book->db, book->catalog, clock_now(), found, &check, err)) &&
          ledger_check(book->ledger, found, &check, err) &&
          ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
+         credit_check(book->db, book->ledger, found, &check, err) &&
          invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) &&
          (!whole || check_derivations(&check, err));
 }

@@ -88,6 +88,22 @@ MUST_USE bool credit_open(struct arena *arena, struct db *db, slice customer, sl
 MUST_USE bool credit_available(struct db *db, slice customer, slice currency, slice product, instant at, amount *out,
                                struct error *err);
 
+struct credit_pocket_balance {
+  slice pocket;
+  const slice *scope; /* of its grants */
+  size_t scope_count;
+  amount balance, held, available; /* available: of grants that can be spent; expired ones may wait for credit_expire */
+};
+struct credit_balance {
+  amount available, held; /* over all pockets */
+  const struct credit_pocket_balance *pockets;
+  size_t pocket_count;
+  struct credit_grants grants; /* as of credit_open */
+};
+/* What a customer has, as of `at`; pockets that grants have something in. In the arena. */
+MUST_USE bool credit_balance(struct arena *arena, struct db *db, slice customer, slice currency, instant at,
+                             struct credit_balance *out, struct error *err);
+
 /* ---- invoices: they post the transfers, these keep the grants in step ---- */
 struct credit_use {
   const struct credit_grant *grant;

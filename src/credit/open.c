@@ -78,3 +78,48 @@ bool credit_available(struct db *db, slice customer, slice currency, slice produ
   arena_free(arena);
   return ok;
 }
+
+/* ---- the balance ---- */
+
+static struct credit_pocket_balance *pocket_of(struct credit_pocket_balance *pockets, size_t *count,
+                                               const struct credit_grant *g) {
+  for (size_t i = 0; i < *count; i++) {
+    if (slice_eq(pockets[i].pocket, g->pocket)) {
+      return &pockets[i];
+    }
+  }
+  pockets[*count] =
+      (struct credit_pocket_balance){.pocket = g->pocket, .scope = g->scope, .scope_count = g->scope_count};
+  return &pockets[(*count)++];
+}
+
+static bool add_to_pocket(struct credit_balance *b, struct credit_pocket_balance *p, const struct credit_grant *g,
+                          bool usable, struct error *err) {
+  amount held;
+  return amount_sub(g->remaining, g->available, &held, err) && amount_add(p->held, held, &p->held, err) &&
+         amount_add(b->held, held, &b->held, err) && amount_add(p->balance, g->remaining, &p->balance, err) &&
+         (!usable || (amount_add(p->available, g->available, &p->available, err) &&
+                      amount_add(b->available, g->available, &b->available, err)));
+}
+
+bool credit_balance(struct arena *arena, struct db *db, slice customer, slice currency, instant at,
+                    struct credit_balance *out, struct error *err) {
+  struct grant_list list = {.arena = arena};
+  bool ok = load_open(db, customer, currency, at, &list, err);
+  struct credit_pocket_balance *pockets = arena_array(arena, list.items.count, sizeof *pockets);
+  struct credit_grant *grants = arena_array(arena, list.items.count, sizeof *grants);
+  *out = (struct credit_balance){.pockets = pockets, .grants = {.items = grants}};
+  for (size_t i = 0; ok && i < list.items.count; i++) {
+    const struct credit_grant *g = &list.items.items[i];
+    bool usable = is_usable(g, at);
+    if (g->state == CREDIT_FUTURE && !usable) {
+      continue;
+    }
+    ok = add_to_pocket(out, pocket_of(pockets, &out->pocket_count, g), g, usable, err);
+    if (usable && !amount_is_zero(g->available)) {
+      grants[out->grants.count++] = *g;
+    }
+  }
+  vec_free(&list.items);
+  return ok;
+}
