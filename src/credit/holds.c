@@ -216,7 +216,8 @@ static bool settle_found(struct db *db, struct ledger *ledger, slice id, const s
     return error_set(err, ERR_INVALID, "hold " SLICE_FMT " reserved %s: %s can not be settled from it", SLICE_ARG(id),
                      amount_text(h->amount, held), amount_text(value, wanted));
   }
-  return settle_parts(db, ledger, id, h, value, now, err) && set_state(db, id, "settled", value, err);
+  return credit_activate(db, ledger, h->customer, now, err) && settle_parts(db, ledger, id, h, value, now, err) &&
+         set_state(db, id, "settled", value, err);
 }
 
 static bool found_hold(struct db *db, slice id, struct kept_hold *h, struct error *err) {

@@ -71,7 +71,9 @@ static bool end_grant(struct db *db, struct ledger *ledger, slice id, enum move_
   must(db_in_transaction(db));
   struct arena *arena = arena_new();
   struct credit_grant g;
-  bool ok = find_grant(arena, db, id, &g, err) && take_free(db, ledger, &g, kind, now, err);
+  /* What holds reserve is told over all effective grants: their money has to be where they are counted. */
+  bool ok = find_grant(arena, db, id, &g, err) && credit_activate(db, ledger, g.customer, now, err) &&
+            find_grant(arena, db, id, &g, err) && take_free(db, ledger, &g, kind, now, err);
   if (ok) {
     enum credit_state state = kind == MOVE_REVOKE || g.state == CREDIT_REVOKED ? CREDIT_REVOKED : CREDIT_OPEN;
     instant end = g.expires.ns < now.ns ? g.expires : now;
