@@ -61,7 +61,7 @@ static bool check_grant(const struct customer *customer, const struct credit_gra
 static bool check_room(struct db *db, const struct credit_grant *g, struct error *err) {
   int64_t count = 0;
   return db_query(db, "SELECT count(*) FROM credit_grant WHERE customer = $1 AND currency = $2 AND remaining <> '0'",
-                  DB_VALUES(DB_T(g->customer), DB_T(g->currency)), take_count, &count, err) &&
+                  DB_VALUES(DB_T(g->customer), DB_T(g->currency)), take_integer, &count, err) &&
          (count <= CREDIT_GRANTS_MAX ||
           error_set(err, ERR_LIMIT, "customer " SLICE_FMT " has %d credits with something left: no more than that",
                     SLICE_ARG(g->customer), CREDIT_GRANTS_MAX));
@@ -116,8 +116,9 @@ static slice joined_scope(struct arena *arena, const struct credit_grant *g) {
 static bool insert(struct arena *arena, struct db *db, const struct credit_grant *g, int64_t *inserted,
                    struct error *err) {
   return db_run(db,
-                "INSERT INTO credit_grant(" GRANT_COLUMNS ") VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-                " $13, $14, $15, $16) ON CONFLICT(id) DO NOTHING",
+                "INSERT INTO credit_grant(" GRANT_COLUMNS
+                ", asked_end) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+                " $13, $14, $15, $16, $10) ON CONFLICT(id) DO NOTHING",
                 DB_VALUES(DB_T(g->id), DB_T(g->customer), DB_T(g->currency), DB_T(slice_of(credit_kind_name(g->kind))),
                           DB_A(g->amount), DB_A(g->remaining), DB_I(g->priority), DB_T(joined_scope(arena, g)),
                           DB_I(g->effective.ns), DB_I(g->expires.ns), DB_T(g->reference), DB_T(g->note),
@@ -125,18 +126,22 @@ static bool insert(struct arena *arena, struct db *db, const struct credit_grant
                 inserted, err);
 }
 
-/* Times may differ when the request left them out: a retry comes later. The end may have been moved since. */
-static bool is_same(const struct credit_grant *kept, const struct credit_grant *g) {
+/* The beginning may differ: left out it is now, and a retry comes later. */
+static bool is_same(const struct credit_grant *kept, int64_t asked_end, const struct credit_grant *g) {
   return slice_eq(kept->customer, g->customer) && slice_eq(kept->currency, g->currency) && kept->kind == g->kind &&
          amount_cmp(kept->amount, g->amount) == 0 && kept->priority == g->priority &&
          slice_eq(kept->pocket, g->pocket) && slice_eq(kept->reference, g->reference) &&
-         slice_eq(kept->source, g->source);
+         slice_eq(kept->source, g->source) && asked_end == g->expires.ns;
 }
 
+/* The end is held against the one that was asked for: since then it may have been moved. */
 static bool check_repeated(struct arena *arena, struct db *db, const struct credit_grant *g, struct error *err) {
   struct credit_grant kept;
+  int64_t asked_end = 0;
   return find_grant(arena, db, g->id, &kept, err) &&
-         (is_same(&kept, g) ||
+         db_query(db, "SELECT asked_end FROM credit_grant WHERE id = $1", DB_VALUES(DB_T(g->id)), take_integer,
+                  &asked_end, err) &&
+         (is_same(&kept, asked_end, g) ||
           error_set(err, ERR_CONFLICT, "credit " SLICE_FMT " was given before with other content", SLICE_ARG(g->id)));
 }
 

@@ -133,7 +133,7 @@ struct credit_hold_request {
 /* ERR_FUNDS when less is available. */
 MUST_USE bool credit_hold(struct db *db, struct ledger *ledger, const struct credit_hold_request *request, instant now,
                           enum transfer_outcome *outcome, struct error *err);
-/* Posts `amount` of it, reduces the grants in order, frees the rest. */
+/* Posts `amount` of it, reduces the grants in order, frees the rest. Then credit may be low: credit_top_up_check. */
 MUST_USE bool credit_settle(struct db *db, struct ledger *ledger, slice hold_id, amount amount, instant now,
                             struct error *err);
 MUST_USE bool credit_release(struct db *db, struct ledger *ledger, slice hold_id, instant now, struct error *err);

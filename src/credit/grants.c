@@ -9,7 +9,8 @@ const struct db_migration credit_migrations[] = {
      "NULL,"
      " amount TEXT NOT NULL, remaining TEXT NOT NULL, priority INTEGER NOT NULL, scope TEXT NOT NULL,"
      " effective INTEGER NOT NULL, expires INTEGER NOT NULL, reference TEXT NOT NULL, note TEXT NOT NULL,"
-     " created INTEGER NOT NULL, source TEXT NOT NULL, pocket TEXT NOT NULL, state INTEGER NOT NULL);"
+     " created INTEGER NOT NULL, source TEXT NOT NULL, pocket TEXT NOT NULL, state INTEGER NOT NULL,"
+     " asked_end INTEGER NOT NULL);"
      "CREATE INDEX credit_grant_customer ON credit_grant(customer, id);"
      "CREATE INDEX credit_grant_left ON credit_grant(customer, currency) WHERE remaining <> '0';"
      "CREATE INDEX credit_grant_pocket ON credit_grant(pocket, currency) WHERE remaining <> '0';"
@@ -149,36 +150,64 @@ bool find_grant(struct arena *arena, struct db *db, slice id, struct credit_gran
   return ok;
 }
 
-bool take_count(const struct db_row *row, void *context, struct error *err) {
+bool take_integer(const struct db_row *row, void *context, struct error *err) {
   (void)err;
   *(int64_t *)context = db_int(row, 0);
   return true;
 }
 
-/* What holds leave of it is told by its customer's grants together: holds take from pockets, not from grants. */
-static bool set_available(struct db *db, struct credit_grant *g, struct error *err) {
-  struct grant_list all = {.arena = arena_new()};
-  bool ok = amount_is_zero(g->remaining) || load_open(db, g->customer, g->currency, (instant){0}, &all, err);
-  for (size_t i = 0; ok && i < all.items.count; i++) {
-    if (slice_eq(all.items.items[i].id, g->id)) {
-      g->available = all.items.items[i].available;
+/* What holds leave of a grant is told by its customer's grants together: holds take from pockets, not from grants. They
+ * are kept from one grant to the next of the same customer. */
+struct siblings {
+  struct arena *arena;
+  slice customer, currency;
+  struct grant_list list;
+};
+
+static void siblings_end(struct siblings *s) {
+  vec_free(&s->list.items);
+  arena_free(s->arena);
+  *s = (struct siblings){0};
+}
+
+static bool load_siblings(struct db *db, const struct credit_grant *g, struct siblings *s, struct error *err) {
+  if (s->arena && slice_eq(s->customer, g->customer) && slice_eq(s->currency, g->currency)) {
+    return true;
+  }
+  siblings_end(s);
+  s->arena = s->list.arena = arena_new();
+  s->customer = arena_copy(s->arena, g->customer);
+  s->currency = arena_copy(s->arena, g->currency);
+  return load_open(db, g->customer, g->currency, (instant){0}, &s->list, err);
+}
+
+static bool set_available(struct db *db, struct siblings *s, struct credit_grant *g, struct error *err) {
+  if (amount_is_zero(g->remaining)) {
+    return true;
+  }
+  if (!load_siblings(db, g, s, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < s->list.items.count; i++) {
+    if (slice_eq(s->list.items.items[i].id, g->id)) {
+      g->available = s->list.items.items[i].available;
     }
   }
-  vec_free(&all.items);
-  arena_free(all.arena);
-  return ok;
+  return true;
 }
 
 bool credit_list(struct db *db, const struct credit_query *q, credit_each each, void *context, struct error *err) {
   struct grant_list list = {.arena = arena_new()};
+  struct siblings siblings = {0};
   int64_t limit = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
   bool ok = db_query(db,
                      "SELECT " GRANT_COLUMNS " FROM credit_grant WHERE ($1 = '' OR id = $1)"
                      " AND ($2 = '' OR customer = $2) AND id > $3 ORDER BY id LIMIT $4",
                      DB_VALUES(DB_T(q->id), DB_T(q->customer), DB_T(q->after_id), DB_I(limit)), take_grant, &list, err);
   for (size_t i = 0; ok && i < list.items.count; i++) {
-    ok = set_available(db, &list.items.items[i], err) && each(context, &list.items.items[i], err);
+    ok = set_available(db, &siblings, &list.items.items[i], err) && each(context, &list.items.items[i], err);
   }
+  siblings_end(&siblings);
   vec_free(&list.items);
   arena_free(list.arena);
   return ok;

@@ -31,7 +31,7 @@ bool take_out(struct db *db, struct ledger *ledger, const struct credit_grant *g
   int64_t moves = 0;
   bool breakage = kind == MOVE_EXPIRE && g->kind == CREDIT_PREPAID;
   bool ok = move(db, g, kind, (slice){0}, value, now, err) &&
-            db_query(db, "SELECT count(*) FROM credit_move WHERE grant_id = $1", DB_VALUES(DB_T(g->id)), take_count,
+            db_query(db, "SELECT count(*) FROM credit_move WHERE grant_id = $1", DB_VALUES(DB_T(g->id)), take_integer,
                      &moves, err);
   struct transfer t = {.id = slice_of(arena_printf(arena, SLICE_FMT "/%s/%lld", SLICE_ARG(g->id), move_kind_name(kind),
                                                    (long long)moves)),

@@ -15,7 +15,7 @@ struct grant_list {
   " source, pocket, state"
 /* A db_each over GRANT_COLUMNS; the context is a struct grant_list. */
 bool take_grant(const struct db_row *row, void *context, struct error *err);
-bool take_count(const struct db_row *row, void *context, struct error *err); /* a db_each; into an int64_t */
+bool take_integer(const struct db_row *row, void *context, struct error *err); /* a db_each; into an int64_t */
 MUST_USE bool find_grant(struct arena *arena, struct db *db, slice id, struct credit_grant *out, struct error *err);
 /* All grants of a customer with something left, in order, `available` set: what no hold reserves, also of expired and
  * revoked ones; nothing of those that are FUTURE and not effective at `at`. */

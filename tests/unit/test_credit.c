@@ -472,6 +472,29 @@ static void the_rule_is_read_with_its_errors(void **state) {
   assert_non_null(strstr(err.message, "from 1 to 1000"));
 }
 
+/* ---- documents of others ---- */
+
+static void a_document_with_impossible_credit_is_refused(void **state) {
+  (void)state;
+  static const char *const credits[] = {
+      "{\"grant\":\"g\",\"kind\":\"gift\",\"priority\":1,\"effective\":\"2026-01-01T00:00:00Z\",\"available\":\"1\"}",
+      "{\"grant\":\"g\",\"kind\":\"prepaid\",\"priority\":-1,\"effective\":\"2026-01-01T00:00:00Z\",\"available\":"
+      "\"1\"}",
+      "{\"grant\":\"g\",\"kind\":\"prepaid\",\"priority\":1,\"available\":\"1\"}",
+      "{\"grant\":\"g\",\"kind\":\"prepaid\",\"priority\":1,\"effective\":\"2026-01-01T00:00:00Z\"}",
+      "{\"grant\":\"g\",\"kind\":\"prepaid\",\"priority\":1,\"effective\":\"2026-01-01T00:00:00Z\",\"available\":\"1\","
+      "\"scope\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21]}",
+      "\"g\""};
+  for (size_t i = 0; i < sizeof credits / sizeof *credits; i++) {
+    struct error err = {0};
+    struct invoice_opening opening;
+    const char *document =
+        arena_printf(arena, "{\"schema\":\"meterhouse.invoice.1\",\"lines\":[],\"credits\":[%s]}", credits[i]);
+    assert_false(invoice_opening_stated(arena, slice_of(document), &opening, &err));
+    assert_true(err.code == ERR_INVALID || err.code == ERR_LIMIT);
+  }
+}
+
 /* ---- check ---- */
 
 static void count_bad(void *context, const char *what) {
@@ -520,6 +543,7 @@ int main(void) {
       CASE(a_payment_still_keeps_an_invoice_from_being_voided),
       CASE(top_ups_are_asked_for_one_at_a_time_and_so_often_a_month),
       CASE(the_rule_is_read_with_its_errors),
+      CASE(a_document_with_impossible_credit_is_refused),
       CASE(check_names_what_does_not_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
