@@ -22,7 +22,7 @@ struct invoice_tax {
   amount base, amount;
 }; /* one a tax, rounded once */
 /* What a customer brings to an invoice, read by the caller as it stands. */
-struct invoice_opening {
+struct invoice_purse {
   const struct credit_grant *grants; /* that can be spent, in order: credit_open */
   size_t grant_count;
 };
@@ -51,7 +51,7 @@ struct invoice {
  * Promotional and referral credit reduces what is taxed: a line below zero for each grant. Prepaid credit then pays of
  * the total. Neither goes below zero; docs/credits.md has the order. */
 MUST_USE bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
-                            const struct invoice_opening *opening, uint64_t usage_events, const char usage_digest[65],
+                            const struct invoice_purse *purse, uint64_t usage_events, const char usage_digest[65],
                             struct invoice *out, struct error *err);
 /* Is the customer owed? Then the document is a credit note, of a series of its own. */
 bool invoice_is_credit(const struct invoice *invoice);
@@ -77,8 +77,7 @@ MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *cat
                                   size_t *charge_count, struct error *err);
 /* The grants a document used, each as it stood before: what invoice_build needs to come to the same draws. In the
  * arena. */
-MUST_USE bool invoice_opening_stated(struct arena *arena, slice document, struct invoice_opening *out,
-                                     struct error *err);
+MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct invoice_purse *out, struct error *err);
 /* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. `logo_path` may be empty.
  */
 MUST_USE bool invoice_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err);

@@ -10,7 +10,7 @@ struct share {
 };
 struct applying {
   struct arena *arena;
-  const struct invoice_opening *opening;
+  const struct invoice_purse *purse;
   struct invoice *invoice;
   struct share *shares;
   size_t share_count;
@@ -164,22 +164,22 @@ static bool is_given(const struct credit_grant *g) {
   return g->kind != CREDIT_PREPAID;
 }
 
-bool apply_given(struct arena *arena, const struct invoice_opening *opening, struct invoice *invoice,
-                 struct applying **out, struct error *err) {
+bool apply_given(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice, struct applying **out,
+                 struct error *err) {
   *out = NULL;
-  if (opening == NULL || opening->grant_count == 0 || amount_cmp(invoice->subtotal, AMOUNT_ZERO) <= 0) {
+  if (purse == NULL || purse->grant_count == 0 || amount_cmp(invoice->subtotal, AMOUNT_ZERO) <= 0) {
     return true;
   }
   struct applying *a = arena_alloc(arena, sizeof *a);
-  *a = (struct applying){.arena = arena, .opening = opening, .invoice = invoice, .left = invoice->subtotal};
+  *a = (struct applying){.arena = arena, .purse = purse, .invoice = invoice, .left = invoice->subtotal};
   *out = a;
   if (!start(a, err)) {
     return false;
   }
-  struct invoice_line *lines = more_lines(a, opening->grant_count);
+  struct invoice_line *lines = more_lines(a, purse->grant_count);
   invoice->lines = lines;
-  for (size_t g = 0; g < opening->grant_count; g++) {
-    const struct credit_grant *grant = &opening->grants[g];
+  for (size_t g = 0; g < purse->grant_count; g++) {
+    const struct credit_grant *grant = &purse->grants[g];
     amount taken = AMOUNT_ZERO;
     if (is_given(grant) &&
         (!take(a, grant, &taken, err) || (!amount_is_zero(taken) && !add_lines(a, grant, lines, err)))) {
@@ -221,16 +221,16 @@ bool apply_prepaid(struct applying *a, struct error *err) {
   if (a == NULL || amount_cmp(a->invoice->total, AMOUNT_ZERO) <= 0) {
     return true;
   }
-  const struct invoice_opening *opening = a->opening;
+  const struct invoice_purse *purse = a->purse;
   struct invoice *invoice = a->invoice;
-  struct credit_use *uses = arena_array(a->arena, opening->grant_count, sizeof *uses);
+  struct credit_use *uses = arena_array(a->arena, purse->grant_count, sizeof *uses);
   a->left = invoice->total;
   invoice->credits = uses;
   if (!share_total(a, err)) {
     return false;
   }
-  for (size_t g = 0; g < opening->grant_count; g++) {
-    const struct credit_grant *grant = &opening->grants[g];
+  for (size_t g = 0; g < purse->grant_count; g++) {
+    const struct credit_grant *grant = &purse->grants[g];
     amount taken = AMOUNT_ZERO;
     if (is_given(grant)) {
       continue;

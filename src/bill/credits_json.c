@@ -98,7 +98,7 @@ static bool add_grant(struct arena *arena, const struct json *credit, struct cre
   return take_grant(arena, credit, &grants[(*count)++], err);
 }
 
-bool invoice_opening_stated(struct arena *arena, slice bytes, struct invoice_opening *out, struct error *err) {
+bool invoice_purse_stated(struct arena *arena, slice bytes, struct invoice_purse *out, struct error *err) {
   const struct json *document;
   if (!document_parse(arena, arena_copy(arena, bytes), &document, err)) {
     return false;
@@ -106,7 +106,7 @@ bool invoice_opening_stated(struct arena *arena, slice bytes, struct invoice_ope
   const struct json *lines = json_get(document, "lines"), *credits = json_get(document, "credits");
   size_t most = (lines ? lines->count : 0) + (credits ? credits->count : 0);
   struct credit_grant *grants = arena_array(arena, most, sizeof *grants);
-  *out = (struct invoice_opening){.grants = grants};
+  *out = (struct invoice_purse){.grants = grants};
   for (const struct json *l = lines ? lines->child : NULL; l; l = l->next) {
     const struct json *credit = json_get(l, "credit");
     if (credit && !add_grant(arena, credit, grants, &out->grant_count, err)) {

@@ -65,7 +65,7 @@ static bool add_tax(struct arena *arena, const struct customer *customer, struct
 }
 
 bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
-                   const struct invoice_opening *opening, uint64_t usage_events, const char usage_digest[65],
+                   const struct invoice_purse *purse, uint64_t usage_events, const char usage_digest[65],
                    struct invoice *out, struct error *err) {
   *out = (struct invoice){.catalog = catalog,
                           .customer = rating->customer,
@@ -83,10 +83,9 @@ bool invoice_build(struct arena *arena, const struct catalog *catalog, const str
   }
   must(amount_cmp(out->exact, rating->total) == 0);
   struct applying *applying;
-  return apply_given(arena, opening, out, &applying, err) &&
-         amount_sub(out->subtotal, out->exact, &out->rounding, err) && add_tax(arena, rating->customer, out, err) &&
-         amount_add(out->subtotal, out->tax, &out->total, err) && apply_prepaid(applying, err) &&
-         amount_sub(out->total, out->prepaid, &out->amount_due, err);
+  return apply_given(arena, purse, out, &applying, err) && amount_sub(out->subtotal, out->exact, &out->rounding, err) &&
+         add_tax(arena, rating->customer, out, err) && amount_add(out->subtotal, out->tax, &out->total, err) &&
+         apply_prepaid(applying, err) && amount_sub(out->total, out->prepaid, &out->amount_due, err);
 }
 
 bool invoice_is_credit(const struct invoice *invoice) {

@@ -34,7 +34,7 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
 /* Lines of kind credit, for what is taxed; subtotal and exact follow. */
-MUST_USE bool apply_given(struct arena *arena, const struct invoice_opening *opening, struct invoice *invoice,
+MUST_USE bool apply_given(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice,
                           struct applying **out, struct error *err);
 /* Prepaid credit against the total, once taxes are known. */
 MUST_USE bool apply_prepaid(struct applying *a, struct error *err);

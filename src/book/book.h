@@ -137,9 +137,9 @@ uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *co
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);
-/* A draft invoice of one rating of the set; `opening` NULL: from usage alone. */
+/* A draft invoice of one rating of the set; `purse` NULL: from usage alone. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
-                                 const struct invoice_opening *opening, struct invoice *out, struct error *err);
+                                 const struct invoice_purse *purse, struct invoice *out, struct error *err);
 /* The same with the credit that the customer has on the book at the time of the set: what finalizing would give. */
 MUST_USE bool book_invoice(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
                            struct error *err);

@@ -100,10 +100,10 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
   struct invoice derived;
   struct error why = {0};
   struct rating adjusted = rating ? *rating : (struct rating){0};
-  struct invoice_opening opening;
+  struct invoice_purse purse;
   if (!adjust_as_stated(d, stored, &adjusted, err) ||
-      !invoice_opening_stated(d->set->arena, stored->document, &opening, err) ||
-      !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &opening, &derived, err)) {
+      !invoice_purse_stated(d->set->arena, stored->document, &purse, err) ||
+      !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &purse, &derived, err)) {
     return false;
   }
   (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);

@@ -9,8 +9,8 @@ bool book_invoice(struct book *book, struct rating_set *set, const struct rating
   if (!credit_open(set->arena, book->db, customer->id, slice_of(customer->currency->code), set->as_of, &grants, err)) {
     return false;
   }
-  const struct invoice_opening opening = {.grants = grants.items, .grant_count = grants.count};
-  return rating_set_invoice(set, book->catalog, rating, &opening, out, err);
+  const struct invoice_purse purse = {.grants = grants.items, .grant_count = grants.count};
+  return rating_set_invoice(set, book->catalog, rating, &purse, out, err);
 }
 
 bool book_finalize(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,

@@ -256,11 +256,11 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
 }
 
 bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
-                        const struct invoice_opening *opening, struct invoice *out, struct error *err) {
+                        const struct invoice_purse *purse, struct invoice *out, struct error *err) {
   uint64_t events;
   char digest[65];
   usage_evidence(set->usage, rating->customer->id, &events, digest);
-  if (!invoice_build(set->arena, catalog, rating, opening, events, digest, out, err)) {
+  if (!invoice_build(set->arena, catalog, rating, purse, events, digest, out, err)) {
     return false;
   }
   out->as_of = set->as_of;

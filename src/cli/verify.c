@@ -24,7 +24,7 @@ static slice text_at(const struct json *document, const char *outer, const char 
  * adjustment held to its own before and after, each credit to what was available of it, and all to the sums and the
  * seal. */
 static bool take_stated(struct verification *v, const struct json *document, struct rating_set *set,
-                        struct invoice_opening *opening, struct error *err) {
+                        struct invoice_purse *purse, struct error *err) {
   struct adjustment_span *spans;
   struct charge *charges;
   size_t span_count, charge_count;
@@ -35,7 +35,7 @@ static bool take_stated(struct verification *v, const struct json *document, str
   json_value(&w, document);
   bool ok = invoice_adjustments(set->arena, v->catalog, buf_slice(&bytes), &spans, &span_count, &charges, &charge_count,
                                 err) &&
-            invoice_opening_stated(set->arena, buf_slice(&bytes), opening, err) &&
+            invoice_purse_stated(set->arena, buf_slice(&bytes), purse, err) &&
             rating_add_charges(set->arena, &set->ratings[0], charges, charge_count, err);
   buf_free(&bytes);
   return ok;
@@ -63,9 +63,9 @@ static bool derive(struct verification *v, const struct json *document, struct r
   if (!files_rate(v->catalog, &source, customer, period, cli_list, &v->listing, set, &stats, err)) {
     return false;
   }
-  struct invoice_opening opening;
-  if (set->rating_count == 1 && take_stated(v, document, set, &opening, err) &&
-      rating_set_invoice(set, v->catalog, &set->ratings[0], &opening, out, err)) {
+  struct invoice_purse purse;
+  if (set->rating_count == 1 && take_stated(v, document, set, &purse, err) &&
+      rating_set_invoice(set, v->catalog, &set->ratings[0], &purse, out, err)) {
     return true;
   }
   if (set->rating_count != 1) {

@@ -402,8 +402,8 @@ static void build(struct arena *arena, struct model *m, struct invoice *out) {
   char digest[65] = "";
   *rating = random_rating(arena, m);
   must(credit_open(arena, db, acme->id, SLICE("EUR"), at_day(m->day), &open, &err));
-  struct invoice_opening opening = {open.items, open.count};
-  if (!invoice_build(arena, catalog, rating, &opening, 0, digest, out, &err)) {
+  struct invoice_purse purse = {open.items, open.count};
+  if (!invoice_build(arena, catalog, rating, &purse, 0, digest, out, &err)) {
     stop("build", &err);
   }
 }
@@ -447,15 +447,15 @@ static void draws_of(const struct model *m, const struct invoice *i, const int64
 
 static void same_again(struct arena *arena, const struct invoice *i) {
   struct buf first, second;
-  struct invoice_opening opening;
+  struct invoice_purse purse;
   struct invoice again;
   struct error err = {0};
   char digest[65] = "";
   buf_init(&first, 1 << 24);
   buf_init(&second, 1 << 24);
   invoice_to_json(i, &first);
-  if (!invoice_opening_stated(arena, buf_slice(&first), &opening, &err) ||
-      !invoice_build(arena, catalog, i->rating, &opening, 0, digest, &again, &err)) {
+  if (!invoice_purse_stated(arena, buf_slice(&first), &purse, &err) ||
+      !invoice_build(arena, catalog, i->rating, &purse, 0, digest, &again, &err)) {
     stop("built again", &err);
   }
   invoice_to_json(&again, &second);

@@ -146,8 +146,8 @@ static struct invoice draft(const char *who, int on_day, const struct line *line
   const struct customer *c = customer(who);
   char digest[65] = "";
   must_do(credit_open(arena, db, c->id, slice_of(c->currency->code), day(5), &open, &err), &err);
-  struct invoice_opening opening = {open.items, open.count};
-  must_do(invoice_build(arena, catalog, rating_of(who, on_day, lines, count), &opening, 0, digest, &i, &err), &err);
+  struct invoice_purse purse = {open.items, open.count};
+  must_do(invoice_build(arena, catalog, rating_of(who, on_day, lines, count), &purse, 0, digest, &i, &err), &err);
   return i;
 }
 #define DRAFT(who, day, ...)                                                                                           \
@@ -487,10 +487,10 @@ static void a_document_with_impossible_credit_is_refused(void **state) {
       "\"g\""};
   for (size_t i = 0; i < sizeof credits / sizeof *credits; i++) {
     struct error err = {0};
-    struct invoice_opening opening;
+    struct invoice_purse purse;
     const char *document =
         arena_printf(arena, "{\"schema\":\"meterhouse.invoice.1\",\"lines\":[],\"credits\":[%s]}", credits[i]);
-    assert_false(invoice_opening_stated(arena, slice_of(document), &opening, &err));
+    assert_false(invoice_purse_stated(arena, slice_of(document), &purse, &err));
     assert_true(err.code == ERR_INVALID || err.code == ERR_LIMIT);
   }
 }
