@@ -19,12 +19,23 @@ static slice text_at(const struct json *document, const char *outer, const char 
   return json_text(json_get(document, outer), inner);
 }
 
-/* The invoice that the usage files give for the document's customer and period. */
-/* Adjustments rest on other periods' usage, and credit on the book, which are not here: they are taken as stated, each
- * adjustment held to its own before and after, each credit to what was available of it, and all to the sums and the
- * seal. */
-static bool take_stated(struct verification *v, const struct json *document, struct rating_set *set,
-                        struct invoice_purse *purse, struct error *err) {
+/* Credit rests on the book, which is not here: what was available is taken as stated, the draws are derived from it. */
+static bool take_purse(struct arena *arena, const struct json *document, struct invoice_purse *purse,
+                       struct error *err) {
+  struct buf bytes;
+  struct json_out w;
+  buf_init(&bytes, DOCUMENT_BYTES_MAX);
+  json_out_init(&w, &bytes, false);
+  json_value(&w, document);
+  bool ok = invoice_purse_stated(arena, buf_slice(&bytes), purse, err);
+  buf_free(&bytes);
+  return ok;
+}
+
+/* Adjustments rest on other periods' usage, which is not here: they are taken as stated, each held to its own before
+ * and after, and to the sums and the seal. */
+static bool take_adjustments(struct verification *v, const struct json *document, struct rating_set *set,
+                             struct error *err) {
   struct adjustment_span *spans;
   struct charge *charges;
   size_t span_count, charge_count;
@@ -35,16 +46,43 @@ static bool take_stated(struct verification *v, const struct json *document, str
   json_value(&w, document);
   bool ok = invoice_adjustments(set->arena, v->catalog, buf_slice(&bytes), &spans, &span_count, &charges, &charge_count,
                                 err) &&
-            invoice_purse_stated(set->arena, buf_slice(&bytes), purse, err) &&
             rating_add_charges(set->arena, &set->ratings[0], charges, charge_count, err);
   buf_free(&bytes);
   return ok;
 }
 
+/* An opening rests on the catalog alone, and on the credit it states. */
+static bool derive_opening(struct verification *v, const struct json *document, struct rating_set *set,
+                           struct invoice *out, struct error *err) {
+  slice id = text_at(document, "customer", "id");
+  const struct customer *customer = catalog_customer(v->catalog, id);
+  instant from;
+  struct rating *rating;
+  if (customer == NULL) {
+    return error_set(err, ERR_INVALID, "customer " SLICE_FMT " is not in the catalog", SLICE_ARG(id));
+  }
+  if (!time_parse_rfc3339(json_text(document, "from"), &from, err)) {
+    return error_at(err, "from");
+  }
+  *set = (struct rating_set){.arena = arena_new()};
+  rating = arena_alloc(set->arena, sizeof *rating);
+  struct invoice_purse purse;
+  if (rate_opening(set->arena, v->catalog, customer, from, rating, err) &&
+      take_purse(set->arena, document, &purse, err) && rating_set_invoice(set, v->catalog, rating, &purse, out, err)) {
+    return true;
+  }
+  rating_set_free(set);
+  return false;
+}
+
+/* The invoice that the usage files give for the document's customer and period. */
 static bool derive(struct verification *v, const struct json *document, struct rating_set *set, struct invoice *out,
                    struct error *err) {
   const struct cli_args *args = v->args;
   slice customer = text_at(document, "customer", "id"), period = json_text(document, "period");
+  if (json_text(document, "part").len > 0) {
+    return derive_opening(v, document, set, out, err);
+  }
   if (customer.len == 0 || period.len == 0) {
     return error_set(err, ERR_INVALID, "this is not an invoice: customer.id and period are missing");
   }
@@ -64,7 +102,8 @@ static bool derive(struct verification *v, const struct json *document, struct r
     return false;
   }
   struct invoice_purse purse;
-  if (set->rating_count == 1 && take_stated(v, document, set, &purse, err) &&
+  if (set->rating_count == 1 && take_adjustments(v, document, set, err) &&
+      take_purse(set->arena, document, &purse, err) &&
       rating_set_invoice(set, v->catalog, &set->ratings[0], &purse, out, err)) {
     return true;
   }
