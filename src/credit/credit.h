@@ -68,6 +68,9 @@ MUST_USE bool credit_revoke(struct db *db, struct ledger *ledger, slice id, inst
  */
 MUST_USE bool credit_expire(struct db *db, struct ledger *ledger, instant now, size_t *count, struct error *err);
 
+/* Would that change anything? Reads alone. */
+MUST_USE bool credit_is_due(struct db *db, instant now, bool *out, struct error *err);
+
 /* ---- reading ---- */
 typedef bool (*credit_each)(void *context, const struct credit_grant *g, struct error *err);
 struct credit_query {

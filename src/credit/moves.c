@@ -140,6 +140,21 @@ bool credit_expire(struct db *db, struct ledger *ledger, instant now, size_t *co
   return ok;
 }
 
+static bool take_any(const struct db_row *row, void *context, struct error *err) {
+  (void)row;
+  (void)err;
+  *(bool *)context = true;
+  return true;
+}
+
+bool credit_is_due(struct db *db, instant now, bool *out, struct error *err) {
+  *out = false;
+  return db_query(db, "SELECT 1 FROM credit_grant WHERE expires <= $1 AND remaining <> '0' LIMIT 1",
+                  DB_VALUES(DB_I(now.ns)), take_any, out, err) &&
+         db_query(db, "SELECT 1 FROM credit_grant WHERE state = 0 AND effective <= $1 LIMIT 1", DB_VALUES(DB_I(now.ns)),
+                  take_any, out, err);
+}
+
 /* ---- invoices ---- */
 
 static struct credit_grant *find_open(struct credit_grants *open, slice id) {
