@@ -21,8 +21,10 @@ static void head(const struct json *document, const struct json *line, struct bu
   buf_addf(out, "  customer   " SLICE_FMT "\n", SLICE_ARG(json_text(json_get(document, "customer"), "id")));
   buf_addf(out, "  from       " SLICE_FMT " to " SLICE_FMT "\n", SLICE_ARG(json_text(line, "from")),
            SLICE_ARG(json_text(line, "to")));
-  buf_addf(out, "  plan       " SLICE_FMT ", version of " SLICE_FMT "\n", SLICE_ARG(json_text(line, "plan")),
-           SLICE_ARG(json_text(line, "plan_valid_from")));
+  if (json_text(line, "plan").len) {
+    buf_addf(out, "  plan       " SLICE_FMT ", version of " SLICE_FMT "\n", SLICE_ARG(json_text(line, "plan")),
+             SLICE_ARG(json_text(line, "plan_valid_from")));
+  }
   if (json_text(line, "price_at").len) {
     buf_addf(out, "  price      " SLICE_FMT " " SLICE_FMT " (" SLICE_FMT ")\n", SLICE_ARG(json_text(line, "model")),
              SLICE_ARG(json_text(line, "kind")), SLICE_ARG(json_text(line, "price_at")));
@@ -92,6 +94,17 @@ static void adjustment(const struct json *document, const struct json *line, str
            SLICE_ARG(currency));
 }
 
+static void credit(const struct json *line, struct buf *out) {
+  const struct json *c = json_get(line, "credit");
+  if (c != NULL) {
+    buf_addf(out,
+             "  paid from  credit " SLICE_FMT " (" SLICE_FMT ", priority " SLICE_FMT "), of which " SLICE_FMT
+             " were available\n",
+             SLICE_ARG(json_text(c, "grant")), SLICE_ARG(json_text(c, "kind")), SLICE_ARG(json_text(c, "priority")),
+             SLICE_ARG(json_text(c, "available")));
+  }
+}
+
 static bool tail(const struct json *document, const struct json *line, struct buf *out, struct error *err) {
   amount exact, billed, rounding;
   char text[DECIMAL_TEXT_MAX];
@@ -123,6 +136,7 @@ static bool explain(struct arena *arena, slice bytes, uint32_t number, struct bu
     step(s, out);
   }
   adjustment(document, line, out);
+  credit(line, out);
   return tail(document, line, out, err);
 }
 

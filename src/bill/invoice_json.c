@@ -147,7 +147,15 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   put_money(w, "amount", line->amount, i);
   json_put_instant(w, "from", c->segment->from);
   json_put_instant(w, "to", c->segment->to);
-  put_origin(w, c);
+  if (c->segment->plan) {
+    put_origin(w, c);
+  }
+  if (line->credit) {
+    json_key(w, "credit");
+    json_open_object(w);
+    put_credit(w, line->credit);
+    json_close_object(w);
+  }
   if (c->adjustment) {
     put_adjustment(w, c->adjustment);
   }
@@ -208,6 +216,11 @@ static void put_totals(struct json_out *w, const struct invoice *i) {
   put_taxes(w, i);
   put_money(w, "tax", i->tax, i);
   put_money(w, "total", i->total, i);
+  if (i->credit_count > 0) {
+    put_credits(w, i);
+    put_money(w, "prepaid", i->prepaid, i);
+    put_money(w, "amount_due", i->amount_due, i);
+  }
 }
 
 static void put_head(struct json_out *w, const struct invoice *i) {

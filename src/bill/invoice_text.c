@@ -62,6 +62,10 @@ static void totals(const struct invoice *i, struct buf *out) {
     sum(i, label, i->taxes[t].amount, out);
   }
   sum(i, "TOTAL", i->total, out);
+  if (i->credit_count > 0) {
+    sum(i, "paid in advance", amount_negate(i->prepaid), out);
+    sum(i, "AMOUNT DUE", i->amount_due, out);
+  }
   buf_addf(out, "\nexact sum of the lines %s; rounding booked %s; %llu events\n", amount_text(i->exact, exact),
            amount_text(i->rounding, rounding), (unsigned long long)i->usage_events);
 }

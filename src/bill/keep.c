@@ -106,21 +106,23 @@ static void post(struct posting *p, const char *what, slice to, amount value, sl
   }
   bool back = amount_cmp(value, AMOUNT_ZERO) < 0;
   vec_push(&p->transfers,
-           (struct transfer){.id = slice_of(arena_printf(p->arena, SLICE_FMT "/%s", SLICE_ARG(p->invoice->id), what)),
-                             .from = back ? to : p->receivable,
-                             .to = back ? p->receivable : to,
-                             .currency = slice_of(p->invoice->customer->currency->code),
-                             .amount = back ? amount_negate(value) : value,
-                             .time = p->invoice->issued,
-                             .cause = back && !slice_eq(cause, CAUSE_ROUNDING_DOWN) ? CAUSE_CREDIT : cause,
-                             .reference = p->invoice->id});
+           (struct transfer){
+               .id = slice_of(arena_printf(p->arena, SLICE_FMT "/%s", SLICE_ARG(p->invoice->id), what)),
+               .from = back ? to : p->receivable,
+               .to = back ? p->receivable : to,
+               .currency = slice_of(p->invoice->customer->currency->code),
+               .amount = back ? amount_negate(value) : value,
+               .time = p->invoice->issued,
+               .cause = back && (slice_eq(cause, CAUSE_CHARGE) || slice_eq(cause, CAUSE_TAX)) ? CAUSE_CREDIT : cause,
+               .reference = p->invoice->id});
 }
 
 static void post_lines(struct posting *p) {
   for (size_t i = 0; i < p->invoice->line_count; i++) {
     const struct invoice_line *line = &p->invoice->lines[i];
     char account[ACCOUNT_NAME_MAX];
-    slice to = arena_copy(p->arena, slice_of(account_revenue(line->charge->product, account)));
+    slice to = line->credit ? line->credit->grant->pocket
+                            : arena_copy(p->arena, slice_of(account_revenue(line->charge->product, account)));
     post(p, arena_printf(p->arena, "line/%u", line->number), to, line->exact, CAUSE_CHARGE);
   }
 }
@@ -133,6 +135,14 @@ static void post_taxes(struct posting *p) {
   }
 }
 
+static void post_prepaid(struct posting *p) {
+  for (size_t i = 0; i < p->invoice->credit_count; i++) {
+    const struct credit_use *use = &p->invoice->credits[i];
+    post(p, arena_printf(p->arena, "prepaid/%zu", i + 1), use->grant->pocket, amount_negate(use->amount),
+         CAUSE_PREPAID);
+  }
+}
+
 static bool post_all(struct arena *arena, struct ledger *ledger, const struct invoice *invoice, struct error *err) {
   char account[ACCOUNT_NAME_MAX];
   struct posting p = {.arena = arena, .invoice = invoice};
@@ -141,13 +151,14 @@ static bool post_all(struct arena *arena, struct ledger *ledger, const struct in
   post(&p, "rounding", SLICE("rounding"), invoice->rounding,
        amount_cmp(invoice->rounding, AMOUNT_ZERO) > 0 ? CAUSE_ROUNDING_UP : CAUSE_ROUNDING_DOWN);
   post_taxes(&p);
+  post_prepaid(&p);
   bool ok = p.transfers.count == 0 || ledger_transfer_all(ledger, p.transfers.items, p.transfers.count, err);
   vec_free(&p.transfers);
   return ok;
 }
 
 static bool store(struct db *db, const struct invoice *i, slice series, slice period, uint64_t position,
-                  struct error *err) {
+                  enum invoice_status status, struct error *err) {
   struct buf document;
   buf_init(&document, DOCUMENT_BYTES_MAX);
   invoice_to_json(i, &document);
@@ -158,11 +169,12 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
               "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
               "status, total, paid,"
               " issued, due, document, journal_position, part, catalog) VALUES($1, $2, $3, $4, $5, $6, $7, $8,"
-              " 'finalized', $9, '0', $10, $11, $12, $13, $14, $15)",
+              " $16, $9, $17, $10, $11, $12, $13, $14, $15)",
               DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
                         DB_I(i->period.from.ns), DB_I(i->period.to.ns), DB_T(slice_of(i->customer->currency->code)),
                         DB_A(i->total), DB_I(i->issued.ns), DB_I(i->due.ns), DB_B(buf_slice(&document)),
-                        DB_I((int64_t)position), DB_T(i->part), DB_T(i->catalog->digest_hex)),
+                        DB_I((int64_t)position), DB_T(i->part), DB_T(i->catalog->digest_hex),
+                        DB_T(slice_of(invoice_status_name(status))), DB_A(i->prepaid)),
               NULL, err);
   buf_free(&document);
   return ok;
@@ -200,13 +212,19 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
     return true;
   }
   slice series, number;
+  size_t use_count;
+  const struct credit_use *uses = credit_uses(arena, draft, &use_count);
+  if (use_count > 0 && !credit_activate(db, ledger, draft->customer->id, now, err)) {
+    return false;
+  }
   if (!next_number(arena, db, draft->catalog, invoice_is_credit(draft), now, &series, &number, err)) {
     return false;
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
   *id = draft->id;
-  return post_all(arena, ledger, draft, err) && store(db, draft, series, period, journal_position, err) &&
-         keep_adjustments(db, draft, err);
+  enum invoice_status status = invoice_is_covered(draft) ? INVOICE_PAID : INVOICE_FINALIZED;
+  return credit_draw(db, uses, use_count, draft->id, now, err) && post_all(arena, ledger, draft, err) &&
+         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err);
 }
 
 /* ---- reading ---- */
@@ -365,6 +383,13 @@ static bool reverse_all(struct arena *arena, struct ledger *ledger, slice id, co
       return false;
     }
   }
+  const struct json *credits = json_get(document, "credits");
+  number = 1;
+  for (const struct json *c = credits ? credits->child : NULL; c; c = c->next, number++) {
+    if (!reverse_one(arena, ledger, id, arena_printf(arena, "prepaid/%u", number), now, err)) {
+      return false;
+    }
+  }
   return document_amount(document, "rounding", &value, err) &&
          (amount_is_zero(value) || reverse_one(arena, ledger, id, "rounding", now, err));
 }
@@ -399,15 +424,19 @@ static bool void_found(struct db *db, struct ledger *ledger, const struct found_
                        struct error *err) {
   const struct stored_invoice *i = &f->invoice;
   const struct json *document;
+  amount prepaid;
   if (slice_is(i->status, "void")) {
     return true;
   }
-  if (!amount_is_zero(i->paid)) {
+  if (!document_parse(f->arena, i->document, &document, err) || !document_prepaid(document, &prepaid, err)) {
+    return false;
+  }
+  if (amount_cmp(i->paid, prepaid) != 0) {
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
   }
-  return no_one_adjusts(f->arena, db, i->id, err) && document_parse(f->arena, i->document, &document, err) &&
-         reverse_all(f->arena, ledger, i->id, document, now, err) &&
-         db_run(db, "UPDATE invoice SET status = 'void' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
+  return no_one_adjusts(f->arena, db, i->id, err) && reverse_all(f->arena, ledger, i->id, document, now, err) &&
+         credit_return(db, ledger, i->id, now, err) &&
+         db_run(db, "UPDATE invoice SET status = 'void', paid = '0' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
 }
 
 bool invoice_void(struct db *db, struct ledger *ledger, slice id, instant now, struct error *err) {

@@ -341,9 +341,14 @@ static void totals(struct sheet *s) {
   for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
     total(s, json_text(t, "label"), json_text(t, "amount"), "DejaVu Sans 8.5");
   }
+  slice due = json_text(s->document, "amount_due");
+  if (due.len > 0) {
+    total(s, SLICE("Total"), json_text(s->document, "total"), "DejaVu Sans 8.5");
+    total(s, SLICE("Paid in advance"), json_text(s->document, "prepaid"), "DejaVu Sans 8.5");
+  }
   snprintf(label, sizeof label, "Total due in " SLICE_FMT, SLICE_ARG(json_text(s->document, "currency")));
   s->y += 3;
-  total(s, slice_of(label), json_text(s->document, "total"), "DejaVu Sans Bold 10.5");
+  total(s, slice_of(label), due.len > 0 ? due : json_text(s->document, "total"), "DejaVu Sans Bold 10.5");
   s->y += 10;
   style(s, "DejaVu Sans 7.5", 0.35);
   for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "credit/credit.h"
 #include "notify/notify.h"
 #include "pull/pull.h"
 #include <errno.h>
@@ -83,6 +84,7 @@ static bool migrate(struct book *book, struct error *err) {
                {rollup_migrations, rollup_migration_count},
                {pull_migrations, pull_migration_count},
                {ledger_migrations, ledger_migration_count},
+               {credit_migrations, credit_migration_count},
                {bill_migrations, bill_migration_count},
                {notify_migrations, notify_migration_count},
                {book_migrations, sizeof book_migrations / sizeof *book_migrations}};

@@ -141,9 +141,25 @@ const struct rating *rating_set_all(const struct rating_set *set, size_t *count)
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);
-/* A draft invoice of one rating of the set. */
+/* A draft invoice of one rating of the set; `purse` NULL: from usage alone. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
-                                 struct invoice *out, struct error *err);
+                                 const struct invoice_purse *purse, struct invoice *out, struct error *err);
+/* The same with the credit that the customer has on the book at the time of the set: what finalizing would give. */
+MUST_USE bool book_invoice(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
+                           struct error *err);
+/* Makes that draft anew from the credit there is and finalizes it, tells "invoice.finalized" (and "invoice.paid" when
+ * credit covers it), and asks for a top-up when little is left. Inside a batch. See invoice_finalize; a draft without
+ * lines is left alone (*id empty). */
+MUST_USE bool book_finalize(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
+                            bool *existed, slice *id, struct error *err);
+/* What is due on credits by the clock: future grants become effective, expired ones are booked, top-ups are asked for.
+ * Inside a batch; again at the same time it changes nothing. */
+struct credit_run {
+  size_t expired, top_ups;
+};
+MUST_USE bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err);
+/* After credit of one customer was spent or ended: asks for a top-up if its rule says so. Inside a batch. */
+MUST_USE bool book_credit_spent(struct book *book, slice customer, instant now, struct error *err);
 /* Hourly rows for queries: period as instants, same for all customers; empty customer = all. `as_of` 0: now; otherwise
  * the state of the book as it was then. */
 MUST_USE bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,

@@ -101,8 +101,10 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
   struct invoice derived;
   struct error why = {0};
   struct rating adjusted = rating ? *rating : (struct rating){0};
+  struct invoice_purse purse;
   if (!adjust_as_stated(d, stored, &adjusted, err) ||
-      !rating_set_invoice(d->set, d->catalog, &adjusted, &derived, err)) {
+      !invoice_purse_stated(d->set->arena, stored->document, &purse, err) ||
+      !rating_set_invoice(d->set, d->catalog, &adjusted, &purse, &derived, err)) {
     return false;
   }
   (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
@@ -123,7 +125,7 @@ static bool check_group(struct check *check, const struct close_group *group, st
   return ok;
 }
 
-/* Openings rest on the catalog alone. */
+/* Openings rest on the catalog alone, and on the credit they state. */
 static bool open_again(void *context, const struct stored_invoice *stored, struct error *err) {
   struct check *check = context;
   struct difference difference = {check, stored->number};
@@ -131,6 +133,7 @@ static bool open_again(void *context, const struct stored_invoice *stored, struc
   const struct catalog *catalog;
   struct invoice derived;
   struct rating *rating;
+  struct invoice_purse purse;
   struct error why = {0};
   if (stored->part.len == 0 || slice_is(stored->status, "void")) {
     return true;
@@ -146,7 +149,8 @@ static bool open_again(void *context, const struct stored_invoice *stored, struc
   set.arena = arena_new();
   rating = arena_alloc(set.arena, sizeof *rating);
   bool ok = rate_opening(set.arena, catalog, customer, stored->from, rating, err) &&
-            rating_set_invoice(&set, catalog, rating, &derived, err);
+            invoice_purse_stated(set.arena, stored->document, &purse, err) &&
+            rating_set_invoice(&set, catalog, rating, &purse, &derived, err);
   if (ok) {
     (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
   }
@@ -209,6 +213,7 @@ bool book_check(struct book *book, void (*bad)(void *context, const char *what),
   return (!whole || rollup_check(book->db, book->catalog, clock_now(), found, &check, err)) &&
          ledger_check(book->ledger, found, &check, err) &&
          ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
+         credit_check(book->db, book->ledger, found, &check, err) &&
          invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) &&
          (!whole || (check_derivations(&check, err) && check_openings(&check, err)));
 }

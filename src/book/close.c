@@ -95,25 +95,21 @@ static bool add_to_sums(struct close_result *out, const struct invoice *invoice,
 bool finalize_rating(struct book *book, struct rating_set *set, const struct rating *rating, struct close_result *out,
                      struct error *err) {
   struct invoice invoice;
-  if (!rating_set_invoice(set, book->catalog, rating, &invoice, err)) {
-    return false;
+  bool existed;
+  slice id;
+  if (!book_finalize(book, set, rating, &invoice, &existed, &id, err)) {
+    return error_at(err, "customer " SLICE_FMT, SLICE_ARG(rating->customer->id));
   }
   if (invoice.line_count == 0) {
     out->empty++;
     return true;
-  }
-  bool existed;
-  slice id;
-  if (!invoice_finalize(set->arena, book->db, book->ledger, &invoice, set->as_of, set->journal_position, &existed, &id,
-                        err)) {
-    return error_at(err, "customer " SLICE_FMT, SLICE_ARG(rating->customer->id));
   }
   if (existed) {
     out->already++;
     return true;
   }
   out->invoices++;
-  return book_tell_invoice(book, "invoice.finalized", id, err) && add_to_sums(out, &invoice, err);
+  return add_to_sums(out, &invoice, err);
 }
 
 static bool finalize_batch(struct book *book, struct rating_set *set, const struct picked *due, size_t first,

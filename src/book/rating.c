@@ -320,14 +320,14 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
 static const char NO_EVIDENCE[65] = "";
 
 bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
-                        struct invoice *out, struct error *err) {
+                        const struct invoice_purse *purse, struct invoice *out, struct error *err) {
   uint64_t events;
   char digest[65];
   if (rating->opening) {
-    return invoice_build(set->arena, catalog, rating, 0, NO_EVIDENCE, out, err);
+    return invoice_build(set->arena, catalog, rating, purse, 0, NO_EVIDENCE, out, err);
   }
   usage_evidence(set->usage, rating->customer->id, &events, digest);
-  if (!invoice_build(set->arena, catalog, rating, events, digest, out, err)) {
+  if (!invoice_build(set->arena, catalog, rating, purse, events, digest, out, err)) {
     return false;
   }
   out->as_of = set->as_of;

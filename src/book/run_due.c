@@ -75,11 +75,14 @@ static bool write_invoices(void *work, struct book *book, struct error *err) {
 struct mark {
   instant until;
   bool simulated;
+  bool credits; /* some begin or expire */
 };
 
 static bool write_mark(void *work, struct book *book, struct error *err) {
   const struct mark *m = work;
-  return setting_keep_instant(book, "due_until", m->until, err) &&
+  struct credit_run run;
+  return (!m->credits || book_credits_due(book, m->until, &run, err)) &&
+         setting_keep_instant(book, "due_until", m->until, err) &&
          (!m->simulated || setting_keep_instant(book, "test_clock", m->until, err));
 }
 
@@ -196,9 +199,12 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   if (due && !invoice_moment(r, &moment, err)) {
     return false;
   }
-  struct mark mark = {to, simulated};
+  struct mark mark = {.until = to, .simulated = simulated};
   *reached = to;
-  return (!due && !simulated && !r->first) || write(r, write_mark, &mark, err);
+  if (!credit_is_due(r->reader->db, to, &mark.credits, err)) {
+    return false;
+  }
+  return (!due && !simulated && !r->first && !mark.credits) || write(r, write_mark, &mark, err);
 }
 
 static bool run_steps(struct running *r, instant from, instant now, bool simulated, struct error *err) {

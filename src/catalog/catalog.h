@@ -122,12 +122,19 @@ struct entitlement {
   enum watch_per per;
   struct place place;
 };
+/* Asks for a payment in advance when less than `below` of credit is left, at most `at_most` times a month. */
+struct top_up_rule {
+  bool known;
+  amount below, amount;
+  int at_most;
+};
 /* Of a plan or a customer; the customer's stand in for those of the plan with the same name, or the same meter. */
 struct watches {
   const struct alert *alerts;
   size_t alert_count;
   const struct entitlement *entitlements;
   size_t entitlement_count;
+  struct top_up_rule top_up;
 };
 
 struct plan {

@@ -14,7 +14,9 @@
 #define PRICES_MAX 100000 /* of all plans and contracts */
 #define CUSTOMERS_MAX 1000000
 #define CONTRACTS_MAX 1000 /* of one customer */
-#define ENTRIES_MAX 10000  /* of any other list */
+#define TOP_UPS_A_MONTH_DEFAULT 5
+#define TOP_UPS_A_MONTH_MAX 1000
+#define ENTRIES_MAX 10000 /* of any other list */
 
 /* Tables over the catalog that make its look-ups quick; lives with it. */
 struct catalog_index {
@@ -153,7 +155,7 @@ void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
 
 /* ---- read_watches.c: what plans and customers have in common ---- */
-#define WATCH_KEYS "alerts", "entitlements"
+#define WATCH_KEYS "alerts", "entitlements", "auto_top_up"
 void read_watches(struct loader *l, const struct yaml *map, struct watches *out);
 
 /* ---- check_prices.c ---- */

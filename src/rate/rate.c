@@ -15,6 +15,8 @@ const char *charge_kind_name(enum charge_kind kind) {
     return "true_up";
   case CHARGE_ADJUSTMENT:
     return "adjustment";
+  case CHARGE_CREDIT:
+    return "credit";
   }
   return "unknown";
 }

@@ -16,7 +16,7 @@ MUST_USE bool rate_segments(struct arena *arena, const struct catalog *catalog, 
 /* Where usage rows must be cut for this customer: the inner borders of the segments. */
 size_t rate_cuts(const struct segment *segments, size_t count, instant *cuts, size_t max);
 
-enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT };
+enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT, CHARGE_CREDIT };
 const char *charge_kind_name(enum charge_kind kind);
 
 /* One step of how a charge came to be: so many raw units at this price gave that amount. */
