@@ -104,8 +104,15 @@ void read_pools(struct loader *l);
 
 const struct meter *meter_named(struct loader *l, const struct yaml *node); /* NULL and a problem when unknown */
 
+/* ---- read_reservations.c ---- */
+#define COVER_KEYS "reservations", "savings_plans"
+bool has_covers(const struct yaml *map);
+/* `contract`: whose they are, NULL for those of a plan; dates count in `zone`. */
+void read_covers(struct loader *l, const struct yaml *map, const char *zone, const struct contract *contract,
+                 struct plan *out);
+
 /* ---- read_prices.c: what plans and contracts have in common ---- */
-#define TERMS_KEYS "prices", "fees", "allowances", "minimum"
+#define TERMS_KEYS "prices", "fees", "allowances", "minimum", COVER_KEYS
 void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
 

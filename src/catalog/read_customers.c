@@ -60,7 +60,8 @@ static void read_term(struct loader *l, const struct yaml *map, const char *from
 
 static const struct plan *own_terms(struct loader *l, const struct yaml *map, const struct contract *contract,
                                     const struct plan *first, const struct customer *customer) {
-  if (!field(map, "prices") && !field(map, "fees") && !field(map, "allowances") && !field(map, "minimum")) {
+  if (!field(map, "prices") && !field(map, "fees") && !field(map, "allowances") && !field(map, "minimum") &&
+      !has_covers(map)) {
     return NULL;
   }
   struct plan *own = arena_alloc(l->arena, sizeof *own);
@@ -70,6 +71,7 @@ static const struct plan *own_terms(struct loader *l, const struct yaml *map, co
   own->currency = customer->currency;
   own->place = contract->place;
   read_terms(l, map, own);
+  read_covers(l, map, customer->time_zone, contract, own);
   return own;
 }
 
