@@ -215,8 +215,9 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
 typedef VEC(struct charge) charges;
 
 static bool same_charge(const struct charge *x, const struct charge *y) {
-  return x->kind == y->kind && x->price == y->price && x->fee == y->fee && slice_eq(x->name, y->name) &&
-         x->segment->from.ns == y->segment->from.ns && x->segment->to.ns == y->segment->to.ns;
+  return x->kind == y->kind && x->price == y->price && x->fee == y->fee && x->cover == y->cover &&
+         slice_eq(x->name, y->name) && x->segment->from.ns == y->segment->from.ns &&
+         x->segment->to.ns == y->segment->to.ns;
 }
 
 static const struct charge *find_charge(const struct rating *rating, const struct charge *like) {

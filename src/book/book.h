@@ -100,7 +100,7 @@ struct rating_set {
   const struct usage_row *rows;
   size_t row_count;
   struct rating *ratings;
-  size_t rating_count; /* by customer, those with charges or unpriced usage */
+  size_t rating_count; /* by customer, those with charges, unpriced usage or reservations in force */
   const struct late_unpriced {
     const struct customer *customer;
     struct unpriced usage;

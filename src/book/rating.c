@@ -96,7 +96,7 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
                        err)) {
       return error_at(err, "customer " SLICE_FMT, SLICE_ARG(id));
     }
-    if (rating->charge_count > 0 || rating->unpriced_count > 0) {
+    if (rating->charge_count > 0 || rating->unpriced_count > 0 || rating->coverage_count > 0) {
       set->rating_count++;
     }
   }
