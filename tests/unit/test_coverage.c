@@ -436,7 +436,7 @@ static void a_part_of_a_unit_is_paid_by_the_last_of_the_money(void **state) {
   lease(w, "00:00:00", "01:00:00", 1, "H100", "priority"); /* 2.50 x 0.7 = 1.75 an hour: 1 pays 2057.142857142 s */
   rate_world(w);
   assert_charges(w, "plan=1 H100=1.071428571429:0.571428571");
-  assert_saved(w, 0, "1/1, 1.428571428471 of 2.5, saved 0.428571428471, 0/1");
+  assert_saved(w, 0, "1/1, 1.428571428571 of 2.5, saved 0.428571428571, 0/1");
 }
 
 static void free_usage_spends_nothing_of_a_plan(void **state) {
