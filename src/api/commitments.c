@@ -1,6 +1,8 @@
 /* GET commitments: how full a customer's reservations and savings plans are, and what share of the usage is theirs. */
 #include "api/private.h"
 
+#define PERIOD_DAYS_MAX 366 /* every hour of it is looked at, and shown when asked */
+
 /* What has not happened yet is not unused: a period that still runs is looked at up to now. */
 static bool period_so_far(struct api_call *call, const struct customer *customer, slice *out, struct error *err) {
   struct period period;
@@ -12,6 +14,9 @@ static bool period_so_far(struct api_call *call, const struct customer *customer
   }
   if (!time_parse_period(*out, customer->time_zone, &period, err)) {
     return error_at(err, "period");
+  }
+  if (period.to.ns - period.from.ns > PERIOD_DAYS_MAX * INT64_C(86400) * NS_PER_S) {
+    return error_set(err, ERR_INVALID, "period is longer than %d days", PERIOD_DAYS_MAX);
   }
   if (period.from.ns < now.ns && now.ns < period.to.ns) {
     *out = slice_of(arena_printf(call->arena, "%s/%s", time_format(period.from, from), time_format(now, to)));
