@@ -66,16 +66,6 @@ static void totals(const struct invoice *i, struct buf *out) {
            amount_text(i->rounding, rounding), (unsigned long long)i->usage_events);
 }
 
-static const char *share(bool known, rate r, char text[DECIMAL_TEXT_MAX]) {
-  rate percent = r;
-  struct error ignored = {0};
-  if (!known || !int128_muldiv(r.e12, 1000, RATE_ONE.e12, ROUND_HALF_EVEN, &percent.e12, &ignored)) {
-    return "-";
-  }
-  snprintf(text, DECIMAL_TEXT_MAX, "%lld.%lld %%", (long long)(percent.e12 / 10), (long long)(percent.e12 % 10));
-  return text;
-}
-
 /* Reservations and savings plans: how full they were, and what share of the usage was theirs. */
 static void commitments(const struct invoice *i, struct buf *out) {
   char used[2 * DECIMAL_TEXT_MAX], of[2 * DECIMAL_TEXT_MAX], shares[2][DECIMAL_TEXT_MAX];
@@ -87,8 +77,8 @@ static void commitments(const struct invoice *i, struct buf *out) {
              "  *  " SLICE_FMT ": used %s of %s " SLICE_FMT " (%s), covering %s of usage; %u of %u hours not full\n",
              SLICE_ARG(c->cover->name), units ? quantity_text(c->used, used) : money(i, c->spent, used),
              units ? quantity_text(c->capacity, of) : money(i, c->cost, of), SLICE_ARG(unit),
-             share(c->has_utilization, c->utilization, shares[0]), share(c->has_coverage, c->coverage, shares[1]),
-             c->hours_unused, c->hours);
+             c->has_utilization ? rate_percent(c->utilization, shares[0]) : "-",
+             c->has_coverage ? rate_percent(c->coverage, shares[1]) : "-", c->hours_unused, c->hours);
   }
 }
 
