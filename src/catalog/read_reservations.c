@@ -98,8 +98,8 @@ static void read_savings_usage(struct loader *l, const struct yaml *map, struct 
   must_hold_some(l, covers);
   size_t count = list_count(l, covers, VALUES_MAX);
   struct cover_usage *usage = arena_array(l->arena, count, sizeof *usage);
-  const struct yaml *item = count ? covers->child : NULL;
-  for (size_t i = 0; i < count; i++, item = item->next) {
+  const struct yaml *item = covers && count ? covers->child : NULL;
+  for (size_t i = 0; i < count && item; i++, item = item->next) {
     read_cover_usage(l, item, field(map, "discount"), &usage[i]);
   }
   out->usage = usage;

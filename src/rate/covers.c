@@ -48,7 +48,7 @@ void find_covers(struct arena *scratch, struct stretch *stretches, size_t count,
     for (size_t t = 0; t < s->term_count; t++) {
       most += s->terms[t]->cover_count;
     }
-    s->covers = most > 0 ? arena_array(scratch, most, sizeof *s->covers) : NULL;
+    s->covers = arena_array(scratch, most, sizeof *s->covers);
     for (size_t t = 0; t < s->term_count; t++) {
       for (size_t c = 0; c < s->terms[t]->cover_count; c++) {
         add_span(scratch, i > 0 ? s - 1 : NULL, s, &s->terms[t]->covers[c], found);
