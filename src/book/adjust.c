@@ -181,15 +181,12 @@ static struct rated *cache_place(struct adjusting *a) {
   return place;
 }
 
-/* At position 0 there was nothing. */
+/* At position 0 there were fees, but no usage. */
 static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bool after, const struct rating **out,
                      struct error *err) {
   uint64_t position = after ? span->to_event : span->from_event;
   instant as_of = after ? span->as_of_after : span->as_of_before;
   *out = NULL;
-  if (position == 0) {
-    return true;
-  }
   for (size_t i = 0; i < CACHED_SETS; i++) {
     struct rated *r = &a->cache[i];
     if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period)) {
@@ -198,8 +195,12 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
     }
   }
   struct rated *r = cache_place(a);
-  const struct rate_request request = {
-      .customer = a->customer, .period = span->period, .position = position, .as_of = as_of, .no_evidence = true};
+  const struct rate_request request = {.customer = a->customer,
+                                       .period = span->period,
+                                       .position = position,
+                                       .as_of = as_of,
+                                       .no_events = position == 0,
+                                       .no_evidence = true};
   if (!rate_at(a->book, &request, &r->set, err)) {
     return false;
   }

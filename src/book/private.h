@@ -56,6 +56,7 @@ struct rate_request {
   size_t some_count;
   uint64_t position;
   instant as_of;
+  bool no_events;   /* as of before the first event: of fees alone, whatever `position` says */
   bool no_evidence; /* no invoice is to be made of it */
   bool from_events; /* past the kept aggregates */
 };

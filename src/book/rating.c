@@ -107,7 +107,7 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
   struct windows w;
   bool ok = open_windows(out, book->catalog, request, &w, err);
   out->journal_position = request->position;
-  if (ok && request->position == 0) {
+  if (ok && request->position == 0 && !request->no_events) {
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */

@@ -332,6 +332,18 @@ static void reservations_of_a_plan_hold_for_its_contracts(void **state) {
   assert_charges(w, "own=2 block=2 H100=4:4");
 }
 
+static void a_fee_beyond_all_numbers_is_an_error_with_its_place(void **state) {
+  struct world *w = *state;
+  struct error err = {0};
+  load(w, "UTC", LIST_PLAN,
+       "        reservations: [{name: block, meter: gpus, quantity: 1000000000, price: 10000000000000000000000}]\n");
+  assert_true(time_parse_period(SLICE("2026-10"), "UTC", &w->period, &err));
+  assert_false(rate_customer(w->arena, w->catalog, w->customer, w->period, NULL, 0, &w->rating, &err));
+  assert_int_equal(err.code, ERR_OVERFLOW);
+  assert_non_null(strstr(err.message, "test.yaml:"));
+  assert_non_null(strstr(err.message, "\"block\""));
+}
+
 /* ---- payment ---- */
 
 /* Rates every month of the term without usage; the sum of the fees must be `total`. */
@@ -521,6 +533,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_zone_of_half_hours_shares_the_hours_at_its_borders, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_change_of_the_plan_cuts_the_hour_not_the_report, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reservations_of_a_plan_hold_for_its_contracts, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_fee_beyond_all_numbers_is_an_error_with_its_place, set_up, tear_down),
       cmocka_unit_test_setup_teardown(payments_of_a_term_add_up, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_term_paid_at_its_start_is_one_charge, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_part_paid_at_the_start_leaves_the_rest_for_the_months, set_up, tear_down),
