@@ -234,6 +234,7 @@ static const struct charge *find_charge(const struct rating *rating, const struc
 static bool add_difference(struct adjusting *a, const struct adjustment_span *span, const struct charge *before,
                            const struct charge *after, charges *out, struct error *err) {
   const struct charge *one = after ? after : before;
+  must(one != NULL);
   struct adjustment *adjustment = arena_alloc(a->arena, sizeof *adjustment);
   struct segment *segment = arena_alloc(a->arena, sizeof *segment);
   *adjustment = (struct adjustment){.span = *span,
