@@ -12,7 +12,8 @@ static bool period_so_far(struct api_call *call, const struct customer *customer
   if (out->len == 0) {
     return error_set(err, ERR_INVALID, "say period=2026-10");
   }
-  if (!time_parse_period(*out, customer->time_zone, &period, err)) {
+  bool none;
+  if (!billing_period_named(customer, *out, &period, &none, err)) {
     return error_at(err, "period");
   }
   if (period.to.ns - period.from.ns > PERIOD_DAYS_MAX * INT64_C(86400) * NS_PER_S) {

@@ -3,7 +3,6 @@
 #include "catalog/private.h"
 
 #define HOUR_S 3600
-#define TERM_YEARS_MAX 10
 
 /* Where a cover is written: in a contract, whose span it must keep to, or (contract NULL) in a plan. */
 struct cover_home {
@@ -19,10 +18,6 @@ static const char *const payments[] = {"monthly", "upfront", "partial", NULL};
 
 const char *cover_payment_name(enum cover_payment payment) {
   return payments[payment];
-}
-
-bool has_covers(const struct yaml *map) {
-  return field(map, "reservations") || field(map, "savings_plans");
 }
 
 /* ---- the usage that is covered ---- */
@@ -108,47 +103,6 @@ static void read_savings_usage(struct loader *l, const struct yaml *map, struct 
 
 /* ---- its time ---- */
 
-/* The local time of an instant: its UTC reading, moved by what that reading is off in the zone. */
-static bool local_time(instant t, const char *zone, struct civil *out, struct error *err) {
-  instant guess = t, back;
-  for (int i = 0; i < 2; i++) { /* the second time near a change of the clocks */
-    *out = time_civil_utc(guess);
-    if (!time_from_civil(*out, zone, &back, err)) {
-      return false;
-    }
-    guess.ns += t.ns - t.ns % NS_PER_S - back.ns;
-  }
-  *out = time_civil_utc(guess);
-  return true;
-}
-
-static bool months_later(instant from, int months, const char *zone, instant *out, struct error *err) {
-  struct civil local;
-  if (!local_time(from, zone, &local, err) || !time_from_civil(time_add_months(local, months), zone, out, err)) {
-    return false;
-  }
-  out->ns += from.ns % NS_PER_S;
-  return true;
-}
-
-/* "1y", "3y", "18m". */
-static int term_months_of(struct loader *l, const struct yaml *node) {
-  slice text = slice_trim(node->text);
-  int number = 0;
-  char unit = scalar(l, node) && text.len >= 2 && text.len <= 4 ? text.ptr[text.len - 1] : '\0';
-  for (size_t i = 0; unit && i + 1 < text.len; i++) {
-    bool digit = text.ptr[i] >= '0' && text.ptr[i] <= '9';
-    number = digit ? number * 10 + (text.ptr[i] - '0') : 12000;
-  }
-  int months = unit == 'y' ? number * 12 : unit == 'm' ? number : 0;
-  if (months < 1 || months > 12 * TERM_YEARS_MAX) {
-    problem(l, node, "is \"%s\": expected a term such as 1y, 3y or 18m, of at most %d years", shown(l, text),
-            TERM_YEARS_MAX);
-    return 0;
-  }
-  return months;
-}
-
 static void read_end(struct loader *l, const struct yaml *map, const struct cover_home *home, struct cover *out) {
   const struct yaml *to = field(map, "to"), *term = field(map, "term");
   struct error err;
@@ -159,8 +113,9 @@ static void read_end(struct loader *l, const struct yaml *map, const struct cove
   } else if (term && out->from.ns == 0) {
     problem(l, term, "needs a \"from\" to count from, here or in the contract");
   } else if (term) {
-    int months = term_months_of(l, term);
-    if (months > 0 && !months_later(out->from, months, home->zone, &out->to, &err)) {
+    struct time_span length;
+    if (scalar(l, term) && (!time_parse_span(slice_trim(term->text), &length, &err) ||
+                            !time_add_span(out->from, length, home->zone, &out->to, &err))) {
       problem(l, term, "%s", err.message);
     }
   }

@@ -188,17 +188,16 @@ static bool settle_bids(struct hourly *h, struct error *err) {
 /* ---- the hour ---- */
 
 /* A level lasts for seconds; what is counted comes by the hour. Parts of 1e-9 are not there to be used. */
-static bool open_units(const struct cover *cover, struct room *room, struct error *err) {
-  bool level = cover->usage[0].meter->aggregation == AGG_INTEGRAL;
+static bool open_units(const struct cover_span *span, struct room *room, struct error *err) {
+  bool level = span->cover->usage[0].meter->aggregation == AGG_INTEGRAL;
   int128 per_ns = (int128)(level ? 1 : 3600) * NS_PER_S;
-  return int128_muldiv(cover->quantity.e9, room->to.ns - room->from.ns, per_ns, ROUND_FLOOR, &room->capacity.e9, err);
+  return int128_muldiv(span->quantity.e9, room->to.ns - room->from.ns, per_ns, ROUND_FLOOR, &room->capacity.e9, err);
 }
 
 /* Differences of what has accrued, so that the hours add up to the fee. */
-static bool open_money(const struct cover *cover, struct room *room, struct error *err) {
+static bool open_money(const struct cover_span *span, struct room *room, struct error *err) {
   amount before;
-  return cover_cost_until(cover, room->from, &before, err) &&
-         cover_cost_until(cover, room->to, &room->committed, err) &&
+  return cover_cost_until(span, room->from, &before, err) && cover_cost_until(span, room->to, &room->committed, err) &&
          amount_sub(room->committed, before, &room->committed, err);
 }
 
@@ -215,7 +214,7 @@ static bool open_rooms(struct hourly *h, instant hour, struct error *err) {
     }
     room->in_force = room->from.ns < room->to.ns;
     bool reserved = span->cover->kind == COVER_RESERVATION;
-    if (room->in_force && !(reserved ? open_units : open_money)(span->cover, room, err)) {
+    if (room->in_force && !(reserved ? open_units : open_money)(span, room, err)) {
       return error_at_cover(span->cover, err);
     }
     room->units = room->capacity;
@@ -299,9 +298,8 @@ static struct period in_force(const struct stretch *s) {
 static bool add_cost(const struct cover_span *span, struct error *err) {
   amount before, cost;
   struct coverage *report = &span->tally->report;
-  return cover_cost_until(span->cover, span->from, &before, err) &&
-         cover_cost_until(span->cover, span->to, &cost, err) && amount_sub(cost, before, &cost, err) &&
-         amount_add(report->cost, cost, &report->cost, err);
+  return cover_cost_until(span, span->from, &before, err) && cover_cost_until(span, span->to, &cost, err) &&
+         amount_sub(cost, before, &cost, err) && amount_add(report->cost, cost, &report->cost, err);
 }
 
 bool draw_covers(struct arena *scratch, struct stretch *stretch, bool hourly, struct error *err) {

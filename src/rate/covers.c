@@ -1,6 +1,8 @@
 /* Reservations and savings plans: which are in force when, whose usage they may take, and their fee. */
 #include "rate/private.h"
 
+#include <string.h>
+
 /* ---- in force ---- */
 
 static instant later(instant a, instant b) {
@@ -11,10 +13,13 @@ static instant earlier(instant a, instant b) {
   return a.ns < b.ns ? a : b;
 }
 
-/* One report for all stretches of a contract: what is in force in two of them is so in all between. */
-static struct tally *tally_before(const struct stretch *before, const struct segment *segment,
-                                  const struct cover *cover) {
-  if (!before || !before->segment || before->segment->contract != segment->contract) {
+static bool error_at_cover(const struct cover *cover, struct error *err) {
+  return error_at(err, "%s:%d: \"" SLICE_FMT "\"", cover->place.file, cover->place.line, SLICE_ARG(cover->name));
+}
+
+/* One report for all stretches that follow on each other: plan versions, parts of a contract. */
+static struct tally *tally_before(const struct stretch *before, const struct stretch *s, const struct cover *cover) {
+  if (!before || !before->segment || before->to.ns != s->from.ns) {
     return NULL;
   }
   for (size_t i = 0; i < before->cover_count; i++) {
@@ -25,13 +30,17 @@ static struct tally *tally_before(const struct stretch *before, const struct seg
   return NULL;
 }
 
-static void add_span(struct arena *scratch, const struct stretch *before, struct stretch *s, const struct cover *cover,
-                     tallies *found) {
-  struct cover_span span = {cover, later(cover->from, s->from), earlier(cover->to, s->to), NULL};
+static bool add_span(struct arena *scratch, const struct stretch *before, struct stretch *s, quantity times,
+                     const struct cover *cover, tallies *found, struct error *err) {
+  struct cover_span span = {.cover = cover, .from = later(cover->from, s->from), .to = earlier(cover->to, s->to)};
+  const struct fraction had = {times.e9, QUANTITY_E9};
   if (span.from.ns >= span.to.ns) {
-    return;
+    return true;
   }
-  span.tally = tally_before(before, s->segment, cover);
+  if (!quantity_times_fraction(cover->quantity, had, &span.quantity, err)) {
+    return error_at_cover(cover, err);
+  }
+  span.tally = tally_before(before, s, cover);
   if (!span.tally) {
     span.tally = arena_alloc(scratch, sizeof *span.tally);
     span.tally->report = (struct coverage){.cover = cover, .from = span.from};
@@ -39,9 +48,10 @@ static void add_span(struct arena *scratch, const struct stretch *before, struct
   }
   span.tally->report.to = span.to;
   s->covers[s->cover_count++] = span;
+  return true;
 }
 
-void find_covers(struct arena *scratch, struct stretch *stretches, size_t count, tallies *found) {
+bool find_covers(struct arena *scratch, struct stretch *stretches, size_t count, tallies *found, struct error *err) {
   for (size_t i = 0; i < count; i++) {
     struct stretch *s = &stretches[i];
     size_t most = 0;
@@ -51,10 +61,13 @@ void find_covers(struct arena *scratch, struct stretch *stretches, size_t count,
     s->covers = arena_array(scratch, most, sizeof *s->covers);
     for (size_t t = 0; t < s->term_count; t++) {
       for (size_t c = 0; c < s->terms[t]->cover_count; c++) {
-        add_span(scratch, i > 0 ? s - 1 : NULL, s, &s->terms[t]->covers[c], found);
+        if (!add_span(scratch, i > 0 ? s - 1 : NULL, s, s->times[t], &s->terms[t]->covers[c], found, err)) {
+          return false;
+        }
       }
     }
   }
+  return true;
 }
 
 /* A savings plan is a discount off a price per unit: the other models have none. */
@@ -91,20 +104,21 @@ void find_claims(struct arena *scratch, const struct stretch *stretch, struct ru
 /* ---- the fee ---- */
 
 /* How many units of time, of all units reserved, lie before t. */
-static bool units_until(const struct cover *cover, instant t, struct fraction *out, struct error *err) {
-  *out = (struct fraction){t.ns - cover->from.ns, cover->each_s * (int128)NS_PER_S};
-  return fraction_times(out, cover->quantity.e9, QUANTITY_E9, err);
+static bool units_until(const struct cover_span *span, instant t, struct fraction *out, struct error *err) {
+  *out = (struct fraction){t.ns - span->cover->from.ns, span->cover->each_s * (int128)NS_PER_S};
+  return fraction_times(out, span->quantity.e9, QUANTITY_E9, err);
 }
 
-bool cover_cost_until(const struct cover *cover, instant t, amount *out, struct error *err) {
+bool cover_cost_until(const struct cover_span *span, instant t, amount *out, struct error *err) {
   struct fraction units;
-  return units_until(cover, t, &units, err) && amount_times_fraction(cover->each, units, out, err);
+  return units_until(span, t, &units, err) && amount_times_fraction(span->cover->each, units, out, err);
 }
 
 /* What is paid bit by bit, up to t: all of the fee, none, or what the first payment left, evenly over the term. */
-static bool spread_until(const struct cover *cover, instant t, amount *out, struct error *err) {
+static bool spread_until(const struct cover_span *span, instant t, amount *out, struct error *err) {
+  const struct cover *cover = span->cover;
   if (cover->payment == COVER_MONTHLY) {
-    return cover_cost_until(cover, t, out, err);
+    return cover_cost_until(span, t, out, err);
   }
   amount rest = AMOUNT_ZERO;
   *out = AMOUNT_ZERO;
@@ -112,20 +126,20 @@ static bool spread_until(const struct cover *cover, instant t, amount *out, stru
     return true;
   }
   const struct fraction share = {t.ns - cover->from.ns, cover->to.ns - cover->from.ns};
-  return cover_cost_until(cover, cover->to, &rest, err) && amount_sub(rest, cover->upfront, &rest, err) &&
+  return cover_cost_until(span, cover->to, &rest, err) && amount_sub(rest, cover->upfront, &rest, err) &&
          amount_times_fraction(rest, share, out, err);
 }
 
 /* "64 x 744 hours x 1.45"; by the second where hours do not tell it whole. */
-static const char *describe_fee(struct arena *arena, const struct cover *cover, instant from, instant to) {
+static const char *describe_fee(struct arena *arena, const struct cover_span *span, instant from, instant to) {
+  const struct cover *cover = span->cover;
   char level[DECIMAL_TEXT_MAX], time[DECIMAL_TEXT_MAX], each[DECIMAL_TEXT_MAX];
   int64_t ns = to.ns - from.ns, hour = 3600 * NS_PER_S;
-  quantity_text(cover->quantity, level);
+  bool one = cover->kind == COVER_SAVINGS_PLAN && quantity_cmp(span->quantity, QUANTITY_ONE) == 0;
+  const char *times = one ? "" : " x ";
+  quantity_text(span->quantity, level);
   amount_text(cover->each, each);
-  const char *times = cover->kind == COVER_RESERVATION ? " x " : "";
-  if (cover->kind != COVER_RESERVATION) {
-    level[0] = '\0';
-  }
+  level[one ? 0 : strlen(level)] = '\0';
   if (cover->each_s == 3600 && ns % hour == 0) {
     return arena_printf(arena, "%s%s%lld hours x %s", level, times, (long long)(ns / hour), each);
   }
@@ -141,13 +155,14 @@ struct cover_fee {
   amount amount;
 };
 
-static bool add_cover_fee(struct arena *arena, const struct stretch *s, const struct cover *cover,
+static bool add_cover_fee(struct arena *arena, const struct stretch *s, const struct cover_span *span,
                           const struct cover_fee *fee, struct charges *charges, struct error *err) {
+  const struct cover *cover = span->cover;
   struct fraction from, to;
   quantity units = QUANTITY_ONE, before;
   bool reserved = cover->kind == COVER_RESERVATION;
   if (!fee->once &&
-      (!units_until(cover, fee->from, &from, err) || !units_until(cover, fee->to, &to, err) ||
+      (!units_until(span, fee->from, &from, err) || !units_until(span, fee->to, &to, err) ||
        !quantity_times_fraction(QUANTITY_ONE, from, &before, err) ||
        !quantity_times_fraction(QUANTITY_ONE, to, &units, err) || !quantity_sub(units, before, &units, err))) {
     return false;
@@ -160,7 +175,7 @@ static bool add_cover_fee(struct arena *arena, const struct stretch *s, const st
                               .amount = fee->amount,
                               .from = fee->from,
                               .to = fee->to,
-                              .note = describe_fee(arena, cover, fee->from, fee->to)};
+                              .note = describe_fee(arena, span, fee->from, fee->to)};
   slice unit = fee->once ? SLICE("") : reserved ? cover->usage[0].meter->unit : SLICE("hour");
   if (!fee->once && !fee->each_price) {
     step->price = (struct price){0};
@@ -188,8 +203,9 @@ static bool add_cover_fee(struct arena *arena, const struct stretch *s, const st
 }
 
 /* Paid in the stretch that holds the start of the term. */
-static bool charge_start(struct arena *arena, const struct stretch *s, const struct cover *cover,
+static bool charge_start(struct arena *arena, const struct stretch *s, const struct cover_span *span,
                          struct charges *charges, struct error *err) {
+  const struct cover *cover = span->cover;
   struct cover_fee fee = {.suffix = ", upfront",
                           .from = cover->from,
                           .to = cover->to,
@@ -199,10 +215,10 @@ static bool charge_start(struct arena *arena, const struct stretch *s, const str
   if (cover->payment == COVER_MONTHLY || cover->from.ns < s->from.ns) {
     return true;
   }
-  if (cover->payment == COVER_UPFRONT && !cover_cost_until(cover, cover->to, &fee.amount, err)) {
+  if (cover->payment == COVER_UPFRONT && !cover_cost_until(span, cover->to, &fee.amount, err)) {
     return false;
   }
-  return add_cover_fee(arena, s, cover, &fee, charges, err);
+  return add_cover_fee(arena, s, span, &fee, charges, err);
 }
 
 static bool charge_spread(struct arena *arena, const struct stretch *s, const struct cover_span *span,
@@ -213,15 +229,14 @@ static bool charge_spread(struct arena *arena, const struct stretch *s, const st
   if (span->cover->payment == COVER_UPFRONT) {
     return true;
   }
-  return spread_until(span->cover, span->from, &before, err) && spread_until(span->cover, span->to, &fee.amount, err) &&
-         amount_sub(fee.amount, before, &fee.amount, err) && add_cover_fee(arena, s, span->cover, &fee, charges, err);
+  return spread_until(span, span->from, &before, err) && spread_until(span, span->to, &fee.amount, err) &&
+         amount_sub(fee.amount, before, &fee.amount, err) && add_cover_fee(arena, s, span, &fee, charges, err);
 }
 
 bool charge_covers(struct arena *arena, const struct stretch *s, struct charges *charges, struct error *err) {
   for (size_t i = 0; i < s->cover_count; i++) {
-    const struct cover *cover = s->covers[i].cover;
-    if (!charge_start(arena, s, cover, charges, err) || !charge_spread(arena, s, &s->covers[i], charges, err)) {
-      return error_at(err, "%s:%d: \"" SLICE_FMT "\"", cover->place.file, cover->place.line, SLICE_ARG(cover->name));
+    if (!charge_start(arena, s, &s->covers[i], charges, err) || !charge_spread(arena, s, &s->covers[i], charges, err)) {
+      return error_at_cover(s->covers[i].cover, err);
     }
   }
   return true;

@@ -332,6 +332,34 @@ static void reservations_of_a_plan_hold_for_its_contracts(void **state) {
   assert_charges(w, "own=2 block=2 H100=4:4");
 }
 
+static void an_add_on_reserves_as_often_as_it_is_had(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN "  - {name: pack, reservations: [" BLOCK("2", "1") "]}\n",
+       "        from: 2026-10-01\n        add_ons: [{plan: pack, count: 3}]\n"
+       "        changes: [{at: 2026-10-01 02:00:00, add_ons: [{plan: pack, count: 1}]}]\n");
+  open_period(w, "2026-10-01T00:00:00Z/2026-10-01T04:00:00Z");
+  lease(w, "00:00:00", "04:00:00", 8, "H100", "on_demand");
+  rate_world(w);
+  assert_charges(w, "block=12 H100=8:12 block=4 H100=24:4");
+  assert_string_equal(w->rating.charges[0].steps[0].note, "6 x 2 hours x 1");
+  assert_int_equal(w->rating.coverage_count, 1);
+  assert_reserved(w, 0, "16/16 of 32, 1, 0.5, 0/4");
+}
+
+static void a_change_of_plan_keeps_the_contract_s_reservation(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN "  - {name: other, prices: [{name: other, meter: gpus, price: 3}]}\n",
+       "        from: 2026-10-01\n"
+       "        reservations: [{name: block, meter: gpus, quantity: 2, price: 1, payment: upfront, to: 2026-10-02}]\n"
+       "        changes: [{at: 2026-10-01 01:30:00, plan: other}]\n");
+  open_period(w, "2026-10-01T00:00:00Z/2026-10-01T03:00:00Z");
+  lease(w, "00:00:00", "03:00:00", 3, "H100", "on_demand");
+  rate_world(w);
+  assert_charges(w, "block, upfront=48 H100=3:3 other=4.5:3");
+  assert_int_equal(w->rating.coverage_count, 1);
+  assert_reserved(w, 0, "6/6 of 9, 1, 0.666666666667, 0/4");
+}
+
 static void a_fee_beyond_all_numbers_is_an_error_with_its_place(void **state) {
   struct world *w = *state;
   struct error err = {0};
@@ -367,8 +395,8 @@ static void assert_term(struct world *w, const char *contract, const char *first
 }
 
 #define TERM(payment)                                                                                                  \
-  "        reservations: [{name: block, meter: gpus, quantity: 3, price: 1.234567, from: 2026-01-15 10:20:07, term: "  \
-  "1y, " payment "}]\n"
+  "        reservations: [{name: block, meter: gpus, quantity: 3, price: 1.234567, from: 2026-01-15 10:20:07, "        \
+  "term: 1 year, " payment "}]\n"
 /* A year of 8760 hours: 3 x 8760 x 1.234567 = 32444.42076. January: 13:39:53 and 16 days, 1431593 seconds. */
 static void payments_of_a_term_add_up(void **state) {
   assert_term(*state, TERM("payment: monthly"), "1472.831229359167", "32444.42076");
@@ -400,7 +428,7 @@ static void a_term_from_leap_day_ends_in_february(void **state) {
   struct world *w = *state;
   load(w, "America/New_York", LIST_PLAN,
        "        from: 2028-01-01\n"
-       "        reservations: [{name: block, meter: gpus, quantity: 1, price: 1, from: 2028-02-29, term: 1y}]\n");
+       "        reservations: [{name: block, meter: gpus, quantity: 1, price: 1, from: 2028-02-29, term: 1 year}]\n");
   char text[TIME_TEXT_MAX];
   assert_string_equal(time_format(w->customer->contracts[0].own->covers[0].to, text), "2029-02-28T05:00:00Z");
 }
@@ -492,19 +520,19 @@ static void what_makes_no_sense_is_refused(void **state) {
   assert_refused("reservations: [{name: b, meter: gpus, quantity: 0, price: 1}]", "", "more than 0");
   assert_refused("reservations: [{name: b, meter: gpus, quantity: 2000000000, price: 1}]", "", "more than 1000000000");
   assert_refused("reservations: [{name: b, meter: gpus, price: 1}]", "", "\"quantity\" is missing");
-  assert_refused(RESERVE("term: 1w"), "", "expected a term such as 1y");
-  assert_refused(RESERVE("term: 99y"), "", "at most 10 years");
-  assert_refused(RESERVE("term: 2y"), "", "ends after the contract");
+  assert_refused(RESERVE("term: 1w"), "", "no length of time");
+  assert_refused(RESERVE("term: 99 years"), "", "50 years");
+  assert_refused(RESERVE("term: 2 years"), "", "ends after the contract");
   assert_refused(RESERVE("from: 2025-12-31"), "", "before the contract");
   assert_refused(RESERVE("from: 2026-03-01, to: 2026-03-01"), "", "ends before it begins");
-  assert_refused(RESERVE("to: 2026-06-01, term: 6m"), "", "keep one of the two");
+  assert_refused(RESERVE("to: 2026-06-01, term: 6 months"), "", "keep one of the two");
   assert_refused(RESERVE("upfront: 10"), "", "goes with \"payment: partial\"");
   assert_refused(RESERVE("payment: partial"), "", "\"upfront\" is missing");
   assert_refused(RESERVE("payment: partial, upfront: 8761"), "", "the whole term costs, which is 8760");
   assert_refused(RESERVE("payment: yearly"), "", "monthly");
   assert_refused(RESERVE("surprise: 1"), "", "surprise");
   assert_refused("minimum: 1", ", " RESERVE("payment: upfront"), "only a contract can be paid upfront");
-  assert_refused("minimum: 1", ", " RESERVE("term: 1y"), "belongs to a contract");
+  assert_refused("minimum: 1", ", " RESERVE("term: 1 year"), "belongs to a contract");
   assert_refused("reservations: [{name: b, meter: gpus, quantity: 1, price: 1}, {name: b, meter: gpus, quantity: 1, "
                  "price: 1}]",
                  "", "\"b\"");
@@ -533,6 +561,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_zone_of_half_hours_shares_the_hours_at_its_borders, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_change_of_the_plan_cuts_the_hour_not_the_report, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reservations_of_a_plan_hold_for_its_contracts, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_add_on_reserves_as_often_as_it_is_had, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_change_of_plan_keeps_the_contract_s_reservation, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_fee_beyond_all_numbers_is_an_error_with_its_place, set_up, tear_down),
       cmocka_unit_test_setup_teardown(payments_of_a_term_add_up, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_term_paid_at_its_start_is_one_charge, set_up, tear_down),
