@@ -66,6 +66,10 @@ void invoice_issue(struct arena *arena, struct invoice *invoice, slice id, slice
 /* Canonical JSON document, money as strings, every line with its trace; ends with "seal": BLAKE2b-256 over the document
  * without it. Deterministic: same invoice, same bytes. */
 void invoice_to_json(const struct invoice *invoice, struct buf *out);
+/* What a reservation or savings plan did in a period, as an element of "commitments" in documents and answers; with its
+ * hours when the coverage holds them. docs/invoicing.md. */
+struct json_out;
+void coverage_put(struct json_out *w, const struct coverage *c);
 /* For the terminal. */
 void invoice_to_text(const struct invoice *invoice, struct buf *out);
 /* Does `document` (bytes of an invoice's JSON, pretty or not) agree with `derived`, member by member, and its seal with
@@ -111,7 +115,6 @@ MUST_USE bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice 
 MUST_USE bool invoice_void(
     struct db *db, struct ledger *ledger, slice id, instant now,
     struct error *err); /* reverses its transfers, gives credit back; the number stays used; paid ones are refused */
-struct json_out;
 void stored_invoice_put(struct json_out *w,
                         const struct stored_invoice *i); /* the summary of it, without the document */
 typedef bool (*invoice_each)(void *context, const struct stored_invoice *i, struct error *err);

@@ -36,6 +36,9 @@ static void head(const struct json *document, const struct json *line, struct bu
   if (json_text(line, "included").len) {
     buf_addf(out, ", of which " SLICE_FMT " included", SLICE_ARG(json_text(line, "included")));
   }
+  if (json_text(line, "covered").len) {
+    buf_addf(out, ", of which " SLICE_FMT " covered by commitments", SLICE_ARG(json_text(line, "covered")));
+  }
   if (json_text(line, "raw_quantity").len) {
     buf_addf(out, " = " SLICE_FMT " as metered / " SLICE_FMT, SLICE_ARG(json_text(line, "raw_quantity")),
              SLICE_ARG(json_text(line, "raw_per_unit")));
@@ -57,6 +60,9 @@ static void step(const struct json *s, struct buf *out) {
            SLICE_ARG(json_text(s, "raw")));
   if (json_text(s, "included").len) {
     buf_addf(out, ", " SLICE_FMT " of it included", SLICE_ARG(json_text(s, "included")));
+  }
+  if (json_text(s, "covered").len) {
+    buf_addf(out, ", " SLICE_FMT " of it covered", SLICE_ARG(json_text(s, "covered")));
   }
   if (price) {
     buf_addf(out, " x " SLICE_FMT " / " SLICE_FMT, SLICE_ARG(json_text(price, "each")),

@@ -63,6 +63,9 @@ static void put_step(struct json_out *w, const struct trace_step *s) {
   if (!quantity_is_zero(s->included)) {
     json_put_quantity(w, "included", s->included);
   }
+  if (!quantity_is_zero(s->covered)) {
+    json_put_quantity(w, "covered", s->covered);
+  }
   if (s->price.per.e9 > 0) {
     put_price(w, "price", s->price);
   }
@@ -101,6 +104,9 @@ static void put_origin(struct json_out *w, const struct charge *c) {
   if (c->fee) {
     put_place(w, "price_at", c->fee->place);
   }
+  if (c->cover) {
+    put_place(w, "price_at", c->cover->place);
+  }
 }
 
 static void put_adjustment(struct json_out *w, const struct adjustment *a) {
@@ -137,6 +143,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   json_put_str(w, "unit", c->unit);
   if (!quantity_is_zero(c->included_units)) {
     json_put_quantity(w, "included", c->included_units);
+  }
+  if (!quantity_is_zero(c->covered_units)) {
+    json_put_quantity(w, "covered", c->covered_units);
   }
   if (c->meter && c->meter->base_per_unit.e9 != QUANTITY_E9) {
     json_put_quantity(w, "raw_quantity", c->raw);
@@ -187,6 +196,18 @@ static void put_unpriced(struct json_out *w, const struct rating *rating) {
     json_put_int(w, "events", u->events);
     json_put_cstr(w, "why", u->why);
     json_close_object(w);
+  }
+  json_close_array(w);
+}
+
+static void put_commitments(struct json_out *w, const struct rating *rating) {
+  if (rating->coverage_count == 0) {
+    return;
+  }
+  json_key(w, "commitments");
+  json_open_array(w);
+  for (size_t i = 0; i < rating->coverage_count; i++) {
+    coverage_put(w, &rating->coverages[i]);
   }
   json_close_array(w);
 }
@@ -260,6 +281,7 @@ static void put_document(struct json_out *w, const struct invoice *i) {
   json_close_array(w);
   put_unpriced(w, i->rating);
   put_totals(w, i);
+  put_commitments(w, i->rating);
   json_key(w, "usage");
   json_open_object(w);
   json_put_int(w, "events", (int64_t)i->usage_events);

@@ -202,15 +202,12 @@ static struct rated *cache_place(struct adjusting *a) {
   return place;
 }
 
-/* At position 0 there was nothing. */
+/* At position 0 there were fees, but no usage. */
 static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bool after, const struct rating **out,
                      struct error *err) {
   uint64_t position = after ? span->to_event : span->from_event;
   instant as_of = after ? span->as_of_after : span->as_of_before;
   *out = NULL;
-  if (position == 0) {
-    return true;
-  }
   for (size_t i = 0; i < CACHED_SETS; i++) {
     struct rated *r = &a->cache[i];
     if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period) &&
@@ -220,8 +217,12 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
     }
   }
   struct rated *r = cache_place(a);
-  struct rate_request request = {
-      .customer = a->customer, .period = span->period, .position = position, .as_of = as_of, .no_evidence = true};
+  struct rate_request request = {.customer = a->customer,
+                                 .period = span->period,
+                                 .position = position,
+                                 .as_of = as_of,
+                                 .no_events = position == 0,
+                                 .no_evidence = true};
   if (!versions_find(a->book, span->catalog, &request.catalog, err) || !rate_at(a->book, &request, &r->set, err)) {
     return false;
   }
@@ -238,8 +239,9 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
 typedef VEC(struct charge) charges;
 
 static bool same_charge(const struct charge *x, const struct charge *y) {
-  return x->kind == y->kind && x->price == y->price && x->fee == y->fee && slice_eq(x->name, y->name) &&
-         x->segment->from.ns == y->segment->from.ns && x->segment->to.ns == y->segment->to.ns;
+  return x->kind == y->kind && x->price == y->price && x->fee == y->fee && x->cover == y->cover &&
+         slice_eq(x->name, y->name) && x->segment->from.ns == y->segment->from.ns &&
+         x->segment->to.ns == y->segment->to.ns;
 }
 
 static const struct charge *find_charge(const struct rating *rating, const struct charge *like) {
@@ -255,6 +257,7 @@ static const struct charge *find_charge(const struct rating *rating, const struc
 static bool add_difference(struct adjusting *a, const struct adjustment_span *span, const struct charge *before,
                            const struct charge *after, charges *out, struct error *err) {
   const struct charge *one = after ? after : before;
+  must(one != NULL);
   struct adjustment *adjustment = arena_alloc(a->arena, sizeof *adjustment);
   struct segment *segment = arena_alloc(a->arena, sizeof *segment);
   *adjustment = (struct adjustment){.span = *span,

@@ -100,7 +100,7 @@ struct rating_set {
   const struct usage_row *rows;
   size_t row_count;
   struct rating *ratings;
-  size_t rating_count; /* by customer, those with charges or unpriced usage */
+  size_t rating_count; /* by customer, those with charges, unpriced usage or reservations in force */
   const struct rating *openings;
   size_t opening_count; /* by customer: what contracts that begin in the period charge in advance, invoiced then */
   const struct late_unpriced {

@@ -113,7 +113,8 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
 
 static bool check_group(struct check *check, const struct close_group *group, struct error *err) {
   struct rating_set set;
-  struct rate_request request = {.period = group->period, .position = group->position, .as_of = group->as_of};
+  struct rate_request request = {
+      .period = group->period, .position = group->position, .as_of = group->as_of, .no_events = group->position == 0};
   if (!versions_find(check->book, group->catalog, &request.catalog, err) ||
       !rate_at(check->book, &request, &set, err)) {
     return false;

@@ -65,6 +65,7 @@ struct rate_request {
   uint64_t position;
   instant as_of;
   const struct catalog *catalog; /* NULL: the one in use */
+  bool no_events;                /* as of before the first event: of fees alone, whatever `position` says */
   bool no_evidence;              /* no invoice is to be made of it */
   bool from_events;              /* past the kept aggregates */
 };

@@ -143,7 +143,7 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
                        err)) {
       return error_at(err, "customer " SLICE_FMT, SLICE_ARG(id));
     }
-    if (rating->charge_count > 0 || rating->unpriced_count > 0) {
+    if (rating->charge_count > 0 || rating->unpriced_count > 0 || rating->coverage_count > 0) {
       set->rating_count++;
     }
   }
@@ -157,7 +157,7 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
   bool from_events = request->from_events || catalog != book->catalog;
   bool ok = open_windows(out, catalog, request, &w, err);
   out->journal_position = request->position;
-  if (ok && request->position == 0) {
+  if (ok && request->position == 0 && !request->no_events) {
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */

@@ -10,6 +10,7 @@
 #define CATALOG_TIERS_MAX 64
 #define CATALOG_PERCENTS_MAX 20
 #define CATALOG_PERCENT_MAX 1000
+#define CATALOG_COVERS_MAX 100         /* reservations of one plan or contract; and savings plans */
 #define CATALOG_WATCHES_MAX 100        /* alerts of one plan or customer; and limits */
 #define CATALOG_METERS_PER_TYPE_MAX 64 /* meters fed by one event type */
 
@@ -101,6 +102,34 @@ struct allowance {
   struct place place;
 };
 
+/* What covers usage before its price sees it, hour by hour, for a fee that is due used or not. A reservation is
+ * capacity: `quantity` units of level (INTEGRAL: 64 GPUs) or units an hour (SUM, COUNT), `each` for one of them a unit
+ * of time; it covers usage unit for unit. A savings plan is money: `each` an hour, quantity 1; it covers usage at its
+ * list price less the discount. docs/rating.md, Coverage. */
+enum cover_kind { COVER_RESERVATION, COVER_SAVINGS_PLAN };
+const char *cover_kind_name(enum cover_kind kind);
+enum cover_payment { COVER_MONTHLY, COVER_UPFRONT, COVER_PARTIAL };
+const char *cover_payment_name(enum cover_payment payment);
+struct cover_usage {
+  const struct meter *meter; /* SUM, COUNT or INTEGRAL */
+  const struct match *matches;
+  size_t match_count;
+  rate discount; /* off the list price, above 0 and below 1; of savings plans only */
+};
+struct cover {
+  enum cover_kind kind;
+  slice name, product;
+  const struct cover_usage *usage; /* the first that matches counts; a reservation has one */
+  size_t usage_count;
+  quantity quantity;
+  amount each;
+  int64_t each_s; /* seconds of the unit of time that `each` pays: 3600, or what the meter counts over */
+  enum cover_payment payment;
+  amount upfront;   /* PARTIAL: paid at the start; the rest evenly over the term */
+  instant from, to; /* in force; 0 and INSTANT_MAX when open, which only MONTHLY may be */
+  struct place place;
+};
+
 /* Alerts and limits watch one of a customer's periods: months and days of its time zone, hours of UTC. */
 enum watch_per { WATCH_MONTH, WATCH_DAY, WATCH_HOUR, WATCH_PERS };
 const char *watch_per_name(enum watch_per per);
@@ -147,6 +176,8 @@ struct plan {
   size_t fee_count;
   const struct allowance *allowances;
   size_t allowance_count;
+  const struct cover *covers; /* reservations, then savings plans */
+  size_t cover_count;
   bool has_minimum;
   amount minimum; /* minimum spend a month before tax, trued up */
   struct watches watches;

@@ -106,6 +106,12 @@ void read_pools(struct loader *l);
 
 const struct meter *meter_named(struct loader *l, const struct yaml *node); /* NULL and a problem when unknown */
 
+/* ---- read_reservations.c ---- */
+#define COVER_KEYS "reservations", "savings_plans"
+/* `contract`: whose they are, NULL for those of a plan; dates count in `zone`. */
+void read_covers(struct loader *l, const struct yaml *map, const char *zone, const struct contract *contract,
+                 struct plan *out);
+
 /* ---- read_contracts.c ---- */
 #define CONTRACT_FEE_COUNTS_MAX 100
 void read_contracts(struct loader *l, const struct yaml *list, struct customer *out);
@@ -150,7 +156,7 @@ struct parts {
 void contract_cut(struct loader *l, const struct customer *customer, struct contract_draft *draft, struct parts *out);
 
 /* ---- read_prices.c: what plans and contracts have in common ---- */
-#define TERMS_KEYS "prices", "fees", "allowances", "minimum"
+#define TERMS_KEYS "prices", "fees", "allowances", "minimum", COVER_KEYS
 void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
 

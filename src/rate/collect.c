@@ -97,8 +97,9 @@ static bool begin_run(struct cursor *c, const struct usage_row *row, struct erro
   *run = (struct run){.meter = row->meter, .dimensions = row->dimensions};
   find_price(c->stretch, run);
   find_allowances(c->intake->scratch, c->stretch, run);
+  find_claims(c->intake->scratch, c->stretch, run);
   bool tiered = run->price && run->price->model == PRICE_GRADUATED && run->price->tier_count > 1;
-  c->merging = meter_combines(row->meter) || (!tiered && !run->allowances);
+  c->merging = meter_combines(row->meter) || (!tiered && !run->allowances && !run->claims);
   c->stretch->ordered |= tiered || run->allowances;
   c->run = run;
   c->has_item = false;
