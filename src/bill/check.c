@@ -68,8 +68,10 @@ static bool check_transfers(struct check *c, const struct stored_invoice *i, str
   if (amount_cmp(sum, i->total) != 0) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": its transfers do not sum to its total", SLICE_ARG(i->number));
   }
-  amount paid;
-  if (!ledger_sum(c->ledger, i->id, CAUSE_PAYMENT, i->currency, &paid, err)) {
+  amount paid, refunded;
+  if (!ledger_sum(c->ledger, i->id, CAUSE_PAYMENT, i->currency, &paid, err) ||
+      !ledger_sum(c->ledger, i->id, CAUSE_REFUND, i->currency, &refunded, err) ||
+      !amount_sub(paid, refunded, &paid, err)) {
     return false;
   }
   if (amount_cmp(paid, i->paid) != 0) {

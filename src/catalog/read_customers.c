@@ -141,9 +141,11 @@ static void read_short_contract(struct loader *l, const struct yaml *map, struct
 /* ---- customers ---- */
 
 static void read_customer(struct loader *l, const struct yaml *map, const struct map *taxes, struct customer *out) {
-  static const char *const keys[] = {"id",           "name",      "address",   "country",      "email",     "tax_id",
-                                     "registration", "tax",       "group",     "currency",     "time_zone", "plan",
-                                     "since",        "contracts", "reference", "payment_days", WATCH_KEYS,  NULL};
+  static const char *const keys[] = {"id",           "name",         "address",  "country",   "email",
+                                     "tax_id",       "registration", "tax",      "group",     "currency",
+                                     "time_zone",    "plan",         "since",    "contracts", "reference",
+                                     "payment_days", "dunning",      WATCH_KEYS, NULL};
+  static const char *const on_or_off[] = {"true", "false", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -159,6 +161,7 @@ static void read_customer(struct loader *l, const struct yaml *map, const struct
   out->tax = tax_named(l, taxes, field(map, "tax"));
   out->payment_days = integer_of(l, field(map, "payment_days"), 0, 365, 30);
   out->reference = name_of(l, field(map, "reference"));
+  out->no_dunning = choice_of(l, field(map, "dunning"), on_or_off, 0) == 1;
   read_watches(l, map, &out->watches);
   if (plan && contracts) {
     problem(l, contracts, "the customer has \"plan\" on line %d as well: keep one of the two forms", plan->line);
