@@ -176,11 +176,16 @@ static bool find_numbers(struct numbers *n, slice text, struct error *err) {
   return true;
 }
 
+/* Of two that were due at once, the one that was made first. */
+static bool is_older(const struct stored_invoice *a, const struct stored_invoice *b) {
+  return a->due.ns != b->due.ns ? a->due.ns < b->due.ns : slice_cmp(a->id, b->id) < 0;
+}
+
 static bool apply_oldest_first(const struct collect *c, struct payment *p, struct numbers *n, struct error *err) {
   for (size_t done = 0; done < n->found.count; done++) {
     size_t oldest = done;
     for (size_t i = done + 1; i < n->found.count; i++) {
-      oldest = n->found.items[i].due.ns < n->found.items[oldest].due.ns ? i : oldest;
+      oldest = is_older(&n->found.items[i], &n->found.items[oldest]) ? i : oldest;
     }
     struct stored_invoice invoice = n->found.items[oldest];
     n->found.items[oldest] = n->found.items[done];
