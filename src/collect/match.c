@@ -189,6 +189,7 @@ static bool apply_oldest_first(const struct collect *c, struct payment *p, struc
     }
     struct stored_invoice invoice = n->found.items[oldest];
     n->found.items[oldest] = n->found.items[done];
+    n->found.items[done] = invoice;
     if (p->customer.len > 0 && !slice_eq(p->customer, invoice.customer)) {
       continue; /* two customers' numbers in one text: the first one's it is */
     }
@@ -197,6 +198,15 @@ static bool apply_oldest_first(const struct collect *c, struct payment *p, struc
     }
   }
   return true;
+}
+
+/* Invoices that are paid already still say whose the money is, when they agree. */
+static bool learn_customer(const struct collect *c, struct payment *p, const struct numbers *n, struct error *err) {
+  bool agree = p->customer.len == 0 && n->found.count > 0;
+  for (size_t i = 1; agree && i < n->found.count; i++) {
+    agree = slice_eq(n->found.items[i].customer, n->found.items[0].customer);
+  }
+  return !agree || payment_assign(c, p, n->found.items[0].customer, err);
 }
 
 /* ---- the amount ---- */
@@ -240,7 +250,7 @@ bool match_payment(const struct collect *c, struct payment *p, slice named_invoi
   }
   bool ok = find_numbers(&n, p->text, err);
   bool named = n.found.count > 0;
-  ok = ok && apply_oldest_first(c, p, &n, err) && (named || match_amount(c, p, err));
+  ok = ok && apply_oldest_first(c, p, &n, err) && learn_customer(c, p, &n, err) && (named || match_amount(c, p, err));
   vec_free(&n.found);
   return ok;
 }
