@@ -80,11 +80,11 @@ bool providers_open(const struct catalog *catalog, struct providers **out, struc
   return true;
 }
 
-void providers_close(struct providers *all) {
-  if (all) {
-    sodium_memzero(all->items, (all->count + 1) * sizeof *all->items);
-    free(all->items);
-    free(all);
+void providers_close(struct providers *providers) {
+  if (providers) {
+    sodium_memzero(providers->items, (providers->count + 1) * sizeof *providers->items);
+    free(providers->items);
+    free(providers);
   }
 }
 
