@@ -75,6 +75,9 @@ const struct api_endpoint api_endpoints[] = {
      "{\"id\": unique, \"amount\": \"10.00\", \"currency\": \"EUR\", \"customer\": id, \"invoice\": id or number, "
      "\"reference\": text, \"payer\": text, \"received\": time}; all but the first three may be left out",
      NULL, ALLOW_OPERATOR, NULL, payment_prepare, NULL, payment_record_apply, false},
+    {"POST", "/api/v1/payments/import", "Record the payments of a bank file, each once; answers per entry", NULL,
+     "the file as it is: CSV or camt.053 XML", NULL, ALLOW_OPERATOR, NULL, NULL, bank_file_read, bank_file_apply,
+     false},
     {"GET", "/api/v1/payments/{payment}", "A payment and what it paid", NULL, NULL, NULL, ALLOW_OWNER, NULL, NULL,
      payment_read, NULL, true},
     {"POST", "/api/v1/payments/{payment}/apply", "Apply what waits of a payment to an invoice", NULL,

@@ -123,7 +123,7 @@ api_stage alert_prepare, entitlement_prepare;
 api_work alerts_read, alert_apply, alert_delete_apply;
 api_stage payment_prepare, payment_apply_prepare, payment_refund_prepare, provider_hook_prepare, statement_prepare;
 api_work payments_read, payment_read, payment_record_apply, payment_apply_apply, payment_refund_apply, dunning_read,
-    statement_apply, provider_hook_apply;
+    statement_apply, provider_hook_apply, bank_file_read, bank_file_apply;
 /* Records a payment of one invoice; more than is open is refused, so that a slip is not taken for generosity. */
 MUST_USE bool pay_invoice(struct api_call *call, struct book *book, slice invoice, slice payment_id, amount value,
                           struct error *err);
