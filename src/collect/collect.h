@@ -18,8 +18,8 @@ struct collect {
 
 /* ---- payments ----
  * Received money goes from "cash" to where it waits: "customer/ID/unapplied", or "suspense/bank" while nobody knows
- * whose it is (cause "payment received", reference the payment). From there allocations take it to the receivables of invoices.
- * A payment's balance there is amount - applied - refunded. */
+ * whose it is (cause "payment received", reference the payment). From there allocations take it to the receivables of
+ * invoices. A payment's balance there is amount - applied - refunded. */
 #define PAYMENT_KEY_BYTES_MAX 200
 #define PAYMENT_TEXT_BYTES_MAX 2000
 #define PAYMENT_MANUAL SLICE("manual")
