@@ -101,6 +101,8 @@ struct rating_set {
   size_t row_count;
   struct rating *ratings;
   size_t rating_count; /* by customer, those with charges or unpriced usage */
+  const struct rating *openings;
+  size_t opening_count; /* by customer: what contracts that begin in the period charge in advance, invoiced then */
   const struct late_unpriced {
     const struct customer *customer;
     struct unpriced usage;
@@ -134,6 +136,8 @@ MUST_USE bool files_rate(const struct catalog *catalog, const struct rate_source
 /* Tells each kind of usage that no price took ("unpriced: customer ..") to `note`; returns their number. */
 uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *context, const char *what),
                              void *context);
+/* Openings and ratings in one list, in the set's arena. */
+const struct rating *rating_set_all(const struct rating_set *set, size_t *count);
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);
@@ -148,6 +152,7 @@ MUST_USE bool book_usage(struct book *book, slice customer, struct period period
 /* ---- closing ---- */
 struct close_result {
   uint64_t invoices, already, empty, unpriced;
+  uint64_t later; /* customers whose period of that name has not ended yet */
   struct close_sum {
     char currency[4];
     uint64_t invoices;
@@ -171,6 +176,32 @@ MUST_USE bool book_tell_invoice(struct book *book, const char *type, slice invoi
 /* Writes the PDF of a stored invoice when it is missing; returns its path in the arena. */
 MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice invoice_id, const char **path,
                                struct error *err);
+
+/* ---- what falls due by itself: docs/schedule.md ---- */
+/* Has `apply` done inside a durable batch; on another thread perhaps, but it returns when that is over. */
+struct due_writer {
+  bool (*write)(void *context, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                struct error *err);
+  void *context;
+};
+struct due_writer book_due_writer(struct book *book); /* batches of this book's own */
+struct due_notes {
+  void (*note)(void *context, const char *what); /* NULL: to the log */
+  void *context;
+};
+struct due_result {
+  uint64_t invoices, held; /* finalized; held back because usage has no price */
+  instant until;           /* all that fell due up to then is done */
+};
+/* Does what fell due since the last time up to `now`: invoices of periods that ended (where the catalog says
+ * invoicing: {automatic: true}) and openings of contracts. Repeatable at any point. On a book with a test clock it
+ * moves that clock from moment to moment up to `now`, and invoices are made in any case. */
+MUST_USE bool book_run_due(struct book *reader, instant now, const struct due_writer *writer, struct due_notes notes,
+                           struct due_result *out, struct error *err);
+/* Gives a book that holds nothing yet a clock of its own, which moves only when book_run_due moves it. */
+MUST_USE bool book_set_test_clock(struct book *book, instant t, struct error *err);
+/* The time of the book's test clock; `*found` when it has one. */
+MUST_USE bool book_test_clock(struct book *book, instant *out, bool *found, struct error *err);
 
 /* ---- the whole ---- */
 struct check_result {
@@ -234,6 +265,11 @@ struct command {
 struct core *core_start(struct book *book);
 /* `committed` is called on the core thread after each commit; it must be quick. To be said once. */
 void core_listen(struct core *core, void (*committed)(void *context), void *context);
+/* Has `apply` done on the core thread, inside a durable batch, and waits for it; not to be called on that thread. It
+ * may run twice, as a command's. */
+MUST_USE bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                      struct error *err);
+struct due_writer core_due_writer(struct core *core);
 /* ERR_LIMIT when too many or too large ones are waiting: answer 429. */
 MUST_USE bool core_submit(struct core *core, struct command *c, struct error *err);
 void core_stop(struct core *core); /* finishes what is queued, then joins */
