@@ -159,6 +159,7 @@ struct contract {
 };
 struct party {
   slice name, email, tax_id, country, registration;
+  slice endpoint_scheme, endpoint_id; /* where electronic invoices go, such as 0106 and a number; may be empty */
   const slice *address;
   size_t address_count;
 };

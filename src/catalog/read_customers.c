@@ -141,9 +141,10 @@ static void read_short_contract(struct loader *l, const struct yaml *map, struct
 /* ---- customers ---- */
 
 static void read_customer(struct loader *l, const struct yaml *map, const struct map *taxes, struct customer *out) {
-  static const char *const keys[] = {"id",           "name",      "address",   "country",      "email",     "tax_id",
-                                     "registration", "tax",       "group",     "currency",     "time_zone", "plan",
-                                     "since",        "contracts", "reference", "payment_days", WATCH_KEYS,  NULL};
+  static const char *const keys[] = {"id",           "name",         "address",  "country",   "email",
+                                     "tax_id",       "registration", "tax",      "group",     "currency",
+                                     "time_zone",    "plan",         "since",    "contracts", "reference",
+                                     "payment_days", "endpoint",     WATCH_KEYS, NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }

@@ -8,4 +8,20 @@
 /* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. `logo_path` may be empty.
  * ERR_INVALID: not a document of ours. */
 MUST_USE bool document_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err);
+/* UBL 2.1 XML after EN 16931 and Peppol BIS Billing 3, an invoice (380) or a credit note (381). ERR_INVALID names all
+ * that the norm asks for and the document does not have (a draft has no number), or sums of it that do not agree. */
+MUST_USE bool document_ubl(slice document_json, struct buf *out, struct error *err);
+
+/* ---- CSV (RFC 4180, CRLF) of anything that is a list of JSON objects ----
+ * Columns stand in the order they are first met; a nested object gives columns by dotted names, an array its JSON. Text
+ * that a spreadsheet would take for a formula (it begins with = + - @, tab or CR and is no number) gets an apostrophe
+ * in front; numbers are left as they are. */
+struct csv_sheet;
+struct csv_sheet *csv_sheet_new(void);
+void csv_sheet_free(struct csv_sheet *sheet); /* NULL is fine */
+/* Adds a row; ERR_INVALID: not a JSON object; ERR_LIMIT: more than 1024 columns. */
+MUST_USE bool csv_sheet_add(struct csv_sheet *sheet, slice json_object, struct error *err);
+void csv_sheet_write(const struct csv_sheet *sheet, struct buf *out);
+/* The same of a whole answer {"data": [...]}. */
+MUST_USE bool csv_from_list(slice json, struct buf *out, struct error *err);
 #endif

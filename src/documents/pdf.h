@@ -27,7 +27,8 @@ void sheet_style(struct sheet *s, const char *font, double grey);
 double sheet_text(struct sheet *s, double x, double width, enum align align, slice words);
 /* The same in at most `lines` lines, the rest cut with an ellipsis. */
 double sheet_short(struct sheet *s, double x, double width, int lines, slice words);
-/* How high the words would be. */
+/* How high the words would be within a width, and how wide on one line. */
+double sheet_width(struct sheet *s, slice words);
 double sheet_height(struct sheet *s, double width, slice words);
 /* Draws and moves down; nothing for no words. */
 void sheet_line(struct sheet *s, double x, double width, slice words);

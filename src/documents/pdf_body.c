@@ -2,7 +2,7 @@
 #include "documents/pdf.h"
 
 /* Columns of the table: where each ends (numbers are right-aligned) or begins. */
-#define COLUMN_TEXT (MARGIN + 22)
+#define COLUMN_TEXT (MARGIN + 24)
 #define COLUMN_TEXT_WIDTH 190.0
 #define COLUMN_QUANTITY (MARGIN + 292)
 #define COLUMN_UNIT (MARGIN + 298)
@@ -139,15 +139,16 @@ static void draw_line(struct sheet *s, const struct json *line, double keep_with
   struct row row = measure(s, line);
   need(s, row.height + keep_with, true);
   sheet_style(s, "DejaVu Sans 8.5", 0.1);
-  sheet_text(s, MARGIN, 0, LEFT, json_text(line, "number"));
   sheet_text(s, COLUMN_TEXT, COLUMN_TEXT_WIDTH, LEFT, json_text(line, "description"));
   sheet_text(s, COLUMN_QUANTITY, 0, RIGHT_ALIGNED, shown_quantity(json_text(line, "quantity"), quantity_words));
   sheet_text(s, COLUMN_UNIT, COLUMN_UNIT_WIDTH, LEFT, json_text(line, "unit"));
   sheet_text(s, COLUMN_PRICE, COLUMN_PRICE_WIDTH, RIGHT_ALIGNED, slice_of(row.price));
   sheet_text(s, RIGHT, 0, RIGHT_ALIGNED, sheet_money(s, json_text(line, "amount"), amount_words));
   double top = s->y;
-  s->y += row.words;
   sheet_style(s, "DejaVu Sans 7", 0.45);
+  s->y += 1;
+  sheet_text(s, MARGIN, 0, LEFT, json_text(line, "number"));
+  s->y = top + row.words;
   sheet_text(s, COLUMN_TEXT, COLUMN_TEXT_WIDTH, LEFT, slice_of(row.small));
   s->y = top + row.height;
   sheet_rule(s, 0.88, 0.4);
@@ -216,8 +217,10 @@ static void total(struct sheet *s, slice label, slice amount_words, const char *
   char shown[DECIMAL_TEXT_MAX * 2];
   need(s, TOTAL_HEIGHT + 1, false);
   sheet_style(s, font, 0.1);
-  sheet_text(s, RIGHT - 110, 0, RIGHT_ALIGNED, label);
-  sheet_text(s, RIGHT, 0, RIGHT_ALIGNED, sheet_money(s, amount_words, shown));
+  slice money = sheet_money(s, amount_words, shown);
+  double wide = sheet_width(s, money) + 14;
+  sheet_text(s, RIGHT - (wide > 110 ? wide : 110), 0, RIGHT_ALIGNED, label);
+  sheet_text(s, RIGHT, 0, RIGHT_ALIGNED, money);
   s->y += TOTAL_HEIGHT;
 }
 

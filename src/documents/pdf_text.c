@@ -43,6 +43,12 @@ double sheet_height(struct sheet *s, double width, slice words) {
   return h;
 }
 
+double sheet_width(struct sheet *s, slice words) {
+  double w, h;
+  lay_out(s, 0, words, &w, &h);
+  return w;
+}
+
 void sheet_line(struct sheet *s, double x, double width, slice words) {
   if (words.len > 0) {
     s->y += sheet_text(s, x, width, LEFT, words);

@@ -12,4 +12,6 @@ MUST_USE bool document_open(struct arena *arena, slice bytes, const struct json 
 slice document_date(const struct json *document, slice instant_text, bool last, char shown[TIME_TEXT_MAX]);
 /* A member that is money, zero when it is absent. */
 MUST_USE bool document_amount_or_zero(const struct json *object, const char *key, amount *out, struct error *err);
+/* One cell, quoted where needed; `is_words`: guarded against being taken for a formula. */
+void csv_put_cell(struct buf *out, slice text, bool is_words);
 #endif
