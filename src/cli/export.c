@@ -91,39 +91,53 @@ bool export_invoices(struct export *e, export_each *each, void *context, struct 
 struct documents {
   struct export *e;
   const char *kind;
-  uint64_t written;
+  uint64_t seen, failed;
+  struct cli_listing refused;
 };
 
+static bool render(struct documents *d, slice document, struct buf *out, struct error *err) {
+  const struct catalog *catalog = d->e->book ? book_catalog(d->e->book) : NULL;
+  if (strcmp(d->kind, "pdf") == 0) {
+    return document_pdf(document, catalog ? catalog->seller.logo_path : SLICE(""), out, err);
+  }
+  if (strcmp(d->kind, "ubl") == 0) {
+    return document_ubl(document, out, err);
+  }
+  buf_add(out, document);
+  return true;
+}
+
+/* One that can not be rendered is told of, and the others are written all the same. */
 static bool write_document(void *context, slice number, slice status, slice document, struct error *err) {
   (void)status;
   struct documents *d = context;
-  const struct catalog *catalog = d->e->book ? book_catalog(d->e->book) : NULL;
-  bool pdf = strcmp(d->kind, "pdf") == 0, ubl = strcmp(d->kind, "ubl") == 0;
-  if (d->written++ > 0 && d->e->out == NULL) {
+  struct error refused = {0};
+  if (d->seen++ > 0 && d->e->out == NULL) {
     return error_set(err, ERR_USAGE, "there are several invoices: say --out DIR");
   }
   struct buf bytes;
   buf_init(&bytes, EXPORT_BYTES_MAX);
-  bool ok = true;
-  if (pdf) {
-    ok = document_pdf(document, catalog ? catalog->seller.logo_path : SLICE(""), &bytes, err);
-  } else if (ubl) {
-    ok = document_ubl(document, &bytes, err);
-  } else {
-    buf_add(&bytes, document);
-  }
-  char *name = arena_printf(d->e->arena, SLICE_FMT ".%s", SLICE_ARG(number), ubl ? "xml" : d->kind);
+  char *name =
+      arena_printf(d->e->arena, SLICE_FMT ".%s", SLICE_ARG(number), strcmp(d->kind, "ubl") == 0 ? "xml" : d->kind);
   for (char *p = name; *p; p++) {
     *p = *p == '/' ? '-' : *p;
   }
-  ok = ok ? export_write(d->e, name, buf_slice(&bytes), err) : error_at(err, SLICE_FMT, SLICE_ARG(number));
+  bool rendered = render(d, document, &bytes, &refused);
+  bool ok = !rendered || export_write(d->e, name, buf_slice(&bytes), err);
   buf_free(&bytes);
+  if (!rendered) {
+    d->failed++;
+    cli_list(&d->refused, arena_printf(d->e->arena, SLICE_FMT ": %s", SLICE_ARG(number), refused.message));
+  }
   return ok;
 }
 
 bool export_documents(struct export *e, struct error *err) {
   struct documents d = {.e = e, .kind = e->args->rest[0]};
-  return export_invoices(e, write_document, &d, err);
+  bool ok = export_invoices(e, write_document, &d, err);
+  cli_list_end(&d.refused);
+  return ok && (d.failed == 0 || error_set(err, ERR_INVALID, "%llu of %llu invoices were not written",
+                                           (unsigned long long)d.failed, (unsigned long long)d.seen));
 }
 
 /* ---- the command ---- */
