@@ -184,10 +184,10 @@ void csv_sheet_write(const struct csv_sheet *s, struct buf *out) {
   }
 }
 
-bool csv_from_list(slice json_text_of_list, struct buf *out, struct error *err) {
+bool csv_from_list(struct arena *arena, slice list, struct buf *out, slice *next_cursor, struct error *err) {
   struct csv_sheet *s = csv_sheet_new();
   const struct json *tree;
-  bool ok = json_parse(s->arena, json_text_of_list, &tree, err);
+  bool ok = json_parse(s->arena, list, &tree, err);
   const struct json *data = ok ? json_get(tree, "data") : NULL;
   if (ok && (data == NULL || data->kind != JSON_ARRAY)) {
     ok = error_set(err, ERR_INVALID, "only a list can be given as CSV");
@@ -197,6 +197,7 @@ bool csv_from_list(slice json_text_of_list, struct buf *out, struct error *err) 
   }
   if (ok) {
     csv_sheet_write(s, out);
+    *next_cursor = arena_copy(arena, json_text(tree, "next_cursor"));
   }
   csv_sheet_free(s);
   return ok;

@@ -22,6 +22,7 @@ void csv_sheet_free(struct csv_sheet *sheet); /* NULL is fine */
 /* Adds a row; ERR_INVALID: not a JSON object; ERR_LIMIT: more than 1024 columns. */
 MUST_USE bool csv_sheet_add(struct csv_sheet *sheet, slice json_object, struct error *err);
 void csv_sheet_write(const struct csv_sheet *sheet, struct buf *out);
-/* The same of a whole answer {"data": [...]}. */
-MUST_USE bool csv_from_list(slice json, struct buf *out, struct error *err);
+/* The same of a whole answer {"data": [...], "next_cursor": ...}; ERR_INVALID when it is no list. The cursor (empty:
+ * the list ends here) is in the arena. */
+MUST_USE bool csv_from_list(struct arena *arena, slice json, struct buf *out, slice *next_cursor, struct error *err);
 #endif
