@@ -146,7 +146,11 @@ static export_kind *kind_named(const char *name) {
   static const struct {
     const char *name;
     export_kind *run;
-  } kinds[] = {{"pdf", export_documents}, {"ubl", export_documents}, {"json", export_documents}, {"csv", export_csv}};
+  } kinds[] = {{"pdf", export_documents},
+               {"ubl", export_documents},
+               {"json", export_documents},
+               {"csv", export_csv},
+               {"focus", export_focus}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kinds[i].name, name) == 0) {
       return kinds[i].run;

@@ -25,4 +25,25 @@ void csv_sheet_write(const struct csv_sheet *sheet, struct buf *out);
 /* The same of a whole answer {"data": [...], "next_cursor": ...}; ERR_INVALID when it is no list. The cursor (empty:
  * the list ends here) is in the arena. */
 MUST_USE bool csv_from_list(struct arena *arena, slice json, struct buf *out, slice *next_cursor, struct error *err);
+
+/* ---- FOCUS 1.4: four datasets as CSV, made from issued invoices. docs/documents.md has the mapping ----
+ * The rows of an invoice sum to what is payable on it, exactly; roundings are rows of their own. */
+enum focus_dataset {
+  FOCUS_COST_AND_USAGE,
+  FOCUS_INVOICE_DETAIL,
+  FOCUS_BILLING_PERIOD,
+  FOCUS_CONTRACT_COMMITMENT,
+  FOCUS_DATASETS
+};
+const char *focus_dataset_name(enum focus_dataset dataset); /* "cost-and-usage" */
+struct focus;
+/* `catalog` tells list prices and minimums of contracts; it may be NULL (then list prices are the contracted ones) and
+ * must outlive the result. Each dataset is held to `limit_bytes`. */
+struct focus *focus_new(const struct catalog *catalog, size_t limit_bytes);
+void focus_free(struct focus *focus); /* NULL is fine */
+/* Adds an invoice; `status` is that of the books ("void": it stays in Invoice Detail alone). Errors: ERR_INVALID (a
+ * draft, not a document of ours), ERR_LIMIT; after one the datasets are not to be used. */
+MUST_USE bool focus_add(struct focus *focus, slice document_json, slice status, struct error *err);
+/* The dataset with its line of names; to be asked for once all invoices are in. Lives as long as `focus`. */
+slice focus_dataset(struct focus *focus, enum focus_dataset dataset);
 #endif
