@@ -9,7 +9,7 @@
 
 /* An invoice that stands, and up to where its period has been accounted for by which document. */
 struct closed {
-  slice id, number, customer, period;
+  slice id, number, customer, period, catalog;
   struct period range;
   uint64_t position;
   instant as_of;               /* levels were metered up to here */
@@ -22,7 +22,7 @@ struct covered {
 };
 /* One more rating of a period as it stood at a position, for everyone: customers closed together share it. */
 struct rated {
-  slice period;
+  slice period, catalog;
   uint64_t position;
   instant as_of;
   struct rating_set set;
@@ -50,7 +50,8 @@ static bool take_closed(const struct db_row *row, void *context, struct error *e
                      .period = arena_copy(a->arena, db_bytes(row, 3)),
                      .range = {{db_int(row, 4)}, {db_int(row, 5)}},
                      .as_of = {db_int(row, 6)},
-                     .position = (uint64_t)db_int(row, 7)};
+                     .position = (uint64_t)db_int(row, 7),
+                     .catalog = arena_copy(a->arena, db_bytes(row, 8))};
   vec_push(&a->closed, c);
   return true;
 }
@@ -68,8 +69,9 @@ static bool take_covered(const struct db_row *row, void *context, struct error *
 
 static bool load_closed(struct adjusting *a, struct error *err) {
   return db_query(a->book->db,
-                  "SELECT id, number, customer, period, period_from, period_to, issued, journal_position FROM invoice"
-                  " WHERE status <> 'void' AND ($1 = '' OR customer = $1) ORDER BY period_from, id",
+                  "SELECT id, number, customer, period, period_from, period_to, issued, journal_position, catalog FROM "
+                  "invoice"
+                  " WHERE status <> 'void' AND part = '' AND ($1 = '' OR customer = $1) ORDER BY period_from, id",
                   DB_VALUES(DB_T(a->customer)), take_closed, a, err) &&
          db_query(a->book->db,
                   "SELECT j.invoice, j.from_event, j.to_event, j.as_of FROM invoice_adjustment j"
@@ -192,18 +194,20 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
   }
   for (size_t i = 0; i < CACHED_SETS; i++) {
     struct rated *r = &a->cache[i];
-    if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period)) {
+    if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period) &&
+        slice_eq(r->catalog, span->catalog)) {
       *out = rating_in(&r->set, span->customer);
       return true;
     }
   }
   struct rated *r = cache_place(a);
-  const struct rate_request request = {
+  struct rate_request request = {
       .customer = a->customer, .period = span->period, .position = position, .as_of = as_of, .no_evidence = true};
-  if (!rate_at(a->book, &request, &r->set, err)) {
+  if (!versions_find(a->book, span->catalog, &request.catalog, err) || !rate_at(a->book, &request, &r->set, err)) {
     return false;
   }
   r->period = span->period;
+  r->catalog = span->catalog;
   r->position = position;
   r->as_of = as_of;
   *out = rating_in(&r->set, span->customer);
@@ -320,6 +324,7 @@ static bool differences_of(struct adjusting *a, const struct closed *c, charges 
   struct adjustment_span span = {.customer = c->customer,
                                  .period = c->period,
                                  .invoice = c->number,
+                                 .catalog = c->catalog,
                                  .from_event = c->position,
                                  .as_of_before = c->as_of,
                                  .as_of_after = a->set->as_of};
@@ -369,7 +374,8 @@ static struct rating *rating_for(struct adjusting *a, slice customer, slice peri
     return &set->ratings[at];
   }
   struct rating fresh = {.customer = catalog_customer(a->book->catalog, customer)};
-  if (fresh.customer == NULL || !time_parse_period(period, fresh.customer->time_zone, &fresh.period, err)) {
+  bool none = false;
+  if (fresh.customer == NULL || !billing_period_named(fresh.customer, period, &fresh.period, &none, err) || none) {
     return NULL;
   }
   memmove(&set->ratings[at + 1], &set->ratings[at], (set->rating_count - at) * sizeof *set->ratings);

@@ -34,6 +34,10 @@ static const struct db_migration book_migrations[] = {
      " value TEXT NOT NULL, time INTEGER NOT NULL,"
      " PRIMARY KEY(customer, alert, watched, per, threshold, period_from));"
      "CREATE TABLE live_state(name TEXT PRIMARY KEY, value INTEGER NOT NULL);"},
+    {"book-7-catalogs",
+     "CREATE TABLE catalog_file(hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, packed BLOB NOT NULL);"
+     "CREATE TABLE catalog_version(digest TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL,"
+     " seen INTEGER NOT NULL, PRIMARY KEY(digest, name));"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {
@@ -156,8 +160,8 @@ static bool open_parts(struct book *book, const char *catalog_path, struct error
     return db_open(path, DB_READ_ONLY, &book->db, err) && load_catalog(book, catalog_path, err);
   }
   return file_make_dirs(book->dir, err) && lock_take(book, err) && db_open(path, DB_READ_WRITE, &book->db, err) &&
-         migrate(book, err) && load_catalog(book, catalog_path, err) && open_journal(book, err) &&
-         ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
+         migrate(book, err) && load_catalog(book, catalog_path, err) && versions_keep(book, err) &&
+         open_journal(book, err) && ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
 }
 
 static struct book *book_new(const char *dir, enum book_mode mode) {
@@ -212,6 +216,7 @@ void book_close(struct book *book) {
     journal_close(book->journal);
   }
   db_close(book->db);
+  versions_free(book);
   if (book->owns_catalog) {
     catalog_free(book->catalog);
   }

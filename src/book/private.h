@@ -27,7 +27,8 @@ struct book {
   struct arena *key_arena;
   pthread_mutex_t key_lock; /* edge threads check keys while the core makes them */
   VEC(struct stored_key) keys;
-  struct book_stats uncounted; /* of the open batch */
+  struct book_stats uncounted;    /* of the open batch */
+  VEC(struct catalog *) versions; /* earlier ones that were asked for */
 };
 
 MUST_USE bool counts_flush(struct book *book, struct error *err);
@@ -47,6 +48,13 @@ struct core_figures {
 void core_figures_start(struct core_figures *f);
 struct core_figures *core_figures_of(struct core *core);
 
+/* ---- versions.c ---- */
+/* Keeps the files of the catalog in use, in a transaction of its own. */
+MUST_USE bool versions_keep(struct book *book, struct error *err);
+/* The catalog with that digest (empty: the one in use); lives as long as the book. */
+MUST_USE bool versions_find(struct book *book, slice digest, const struct catalog **out, struct error *err);
+void versions_free(struct book *book);
+
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);
 /* As book_rate, over the journal up to event `position` (0: all of it), as of a given time. */
@@ -56,8 +64,9 @@ struct rate_request {
   size_t some_count;
   uint64_t position;
   instant as_of;
-  bool no_evidence; /* no invoice is to be made of it */
-  bool from_events; /* past the kept aggregates */
+  const struct catalog *catalog; /* NULL: the one in use */
+  bool no_evidence;              /* no invoice is to be made of it */
+  bool from_events;              /* past the kept aggregates */
 };
 MUST_USE bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err);
 /* Keeps the aggregates near the end of the journal while the core runs. Stopped before the core. */

@@ -1,6 +1,7 @@
 /* From events to ratings: windows for every customer, one pass over the events, then the pure engine; the same for a
  * book and for bare files. */
 #include "book/private.h"
+#include <stdlib.h>
 
 void rating_set_free(struct rating_set *set) {
   if (set->usage) {
@@ -8,6 +9,18 @@ void rating_set_free(struct rating_set *set) {
   }
   arena_free(set->arena);
   *set = (struct rating_set){0};
+}
+
+const struct rating *rating_set_all(const struct rating_set *set, size_t *count) {
+  struct rating *all = arena_array(set->arena, set->opening_count + set->rating_count, sizeof *all);
+  for (size_t i = 0; i < set->opening_count; i++) {
+    all[i] = set->openings[i];
+  }
+  for (size_t i = 0; i < set->rating_count; i++) {
+    all[set->opening_count + i] = set->ratings[i];
+  }
+  *count = set->opening_count + set->rating_count;
+  return all;
 }
 
 struct windows {
@@ -61,17 +74,51 @@ static bool open_windows(struct rating_set *set, const struct catalog *catalog, 
   if (!pick_customers(set, catalog, request, w, err)) {
     return false;
   }
+  const struct customer **kept = arena_array(set->arena, w->count, sizeof *kept);
+  size_t count = 0;
   w->periods = arena_array(set->arena, w->count, sizeof *w->periods);
   for (size_t i = 0; i < w->count; i++) {
-    if (!time_parse_period(request->period, w->customers[i]->time_zone, &w->periods[i], err) ||
-        !open_window(set, catalog, w->customers[i], w->periods[i], err)) {
+    bool none;
+    kept[count] = w->customers[i];
+    if (!billing_period_named(kept[count], request->period, &w->periods[count], &none, err) ||
+        (!none && !open_window(set, catalog, kept[count], w->periods[count], err))) {
       return false;
     }
-    if (w->periods[i].to.ns > w->end.ns) {
-      w->end = w->periods[i].to;
+    if (!none && w->periods[count].to.ns > w->end.ns) {
+      w->end = w->periods[count].to;
+    }
+    count += !none;
+  }
+  w->customers = kept;
+  w->count = count;
+  return true;
+}
+
+/* What contracts and phases that begin in the period charge in advance. */
+static bool rate_openings(struct rating_set *set, const struct catalog *catalog, const struct windows *w,
+                          struct error *err) {
+  VEC(struct rating) list = {0};
+  bool ok = true;
+  for (size_t i = 0; ok && i < w->count; i++) {
+    for (size_t k = 0; ok && k < w->customers[i]->contract_count; k++) {
+      const struct contract *part = &w->customers[i]->contracts[k];
+      struct rating opening = {0};
+      bool within = part->from.ns >= w->periods[i].from.ns && part->from.ns < w->periods[i].to.ns, opens = false;
+      ok = !within || (rate_opens(w->customers[i], part, &opens, err) &&
+                       (!opens || rate_opening(set->arena, catalog, w->customers[i], part->from, &opening, err)));
+      if (ok && opening.charge_count > 0) {
+        vec_push(&list, opening);
+      }
     }
   }
-  return true;
+  struct rating *openings = arena_array(set->arena, list.count, sizeof *openings);
+  for (size_t i = 0; i < list.count; i++) {
+    openings[i] = list.items[i];
+  }
+  set->openings = openings;
+  set->opening_count = list.count;
+  vec_free(&list);
+  return ok;
 }
 
 /* Rows and customers are both in order of customer id: one walk pairs them. */
@@ -100,20 +147,23 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
       set->rating_count++;
     }
   }
-  return true;
+  return rate_openings(set, catalog, w, err);
 }
 
 bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err) {
   struct windows w;
-  bool ok = open_windows(out, book->catalog, request, &w, err);
+  const struct catalog *catalog = request->catalog ? request->catalog : book->catalog;
+  /* Aggregates are kept for the meters of the catalog in use. */
+  bool from_events = request->from_events || catalog != book->catalog;
+  bool ok = open_windows(out, catalog, request, &w, err);
   out->journal_position = request->position;
   if (ok && request->position == 0) {
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */
-  ok = ok && (out->journal_position == 0 || (request->from_events ? usage_from_events : usage_load)(
-                                                out->usage, book->db, out->journal_position, err));
-  ok = ok && rate_all(out, book->catalog, &w, err);
+  ok = ok && (out->journal_position == 0 ||
+              (from_events ? usage_from_events : usage_load)(out->usage, book->db, out->journal_position, err));
+  ok = ok && rate_all(out, catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
   }
@@ -255,10 +305,16 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
   return ok;
 }
 
+/* An opening rests on no event. */
+static const char NO_EVIDENCE[65] = "";
+
 bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                         struct invoice *out, struct error *err) {
   uint64_t events;
   char digest[65];
+  if (rating->opening) {
+    return invoice_build(set->arena, catalog, rating, 0, NO_EVIDENCE, out, err);
+  }
   usage_evidence(set->usage, rating->customer->id, &events, digest);
   if (!invoice_build(set->arena, catalog, rating, events, digest, out, err)) {
     return false;

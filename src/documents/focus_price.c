@@ -34,25 +34,65 @@ static bool stands_at(struct place place, slice price_at) {
   return slice_is(price_at, text);
 }
 
+static const struct price_rule *own_price(const struct focus_invoice *i, const struct json *line) {
+  slice child = json_text(line, "customer"), price_at = json_text(line, "price_at");
+  const struct customer *customer =
+      catalog_customer(i->focus->catalog, child.len ? child : json_text(i->customer, "id"));
+  for (size_t c = 0; customer && c < customer->contract_count; c++) {
+    const struct plan *own = customer->contracts[c].own;
+    for (size_t p = 0; own && p < own->price_count; p++) {
+      if (stands_at(own->prices[p].place, price_at)) {
+        return &own->prices[p];
+      }
+    }
+  }
+  return NULL;
+}
+
+static bool has_value(const struct match *m, slice value) {
+  for (size_t v = 0; v < m->count; v++) {
+    if (slice_eq(m->values[v], value)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Would `rule` take all that `narrow` takes? Then each of its matches is met by every value of one of the other's. */
+static bool covers(const struct price_rule *rule, const struct price_rule *narrow) {
+  for (size_t m = 0; m < rule->match_count; m++) {
+    const struct match *same = NULL;
+    for (size_t n = 0; n < narrow->match_count && !same; n++) {
+      same = narrow->matches[n].dimension == rule->matches[m].dimension ? &narrow->matches[n] : NULL;
+    }
+    for (size_t v = 0; same && v < same->count; v++) {
+      if (!has_value(&rule->matches[m], same->values[v])) {
+        return false;
+      }
+    }
+    if (same == NULL) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The price of the plan that would have taken the usage, had the contract none of its own for it. */
 static const struct price_rule *plan_price(const struct focus_invoice *i, const struct json *line) {
   instant from;
   struct error ignored = {0};
-  if (i->focus->catalog == NULL || !time_parse_rfc3339(json_text(line, "from"), &from, &ignored)) {
+  const struct price_rule *own = i->focus->catalog ? own_price(i, line) : NULL;
+  if (own == NULL || !time_parse_rfc3339(json_text(line, "from"), &from, &ignored)) {
     return NULL;
   }
   const struct plan *plan = catalog_plan_at(i->focus->catalog, json_text(line, "plan"), from);
-  const struct price_rule *same_name = NULL;
   for (size_t p = 0; plan && p < plan->price_count; p++) {
     const struct price_rule *rule = &plan->prices[p];
-    if (stands_at(rule->place, json_text(line, "price_at"))) {
-      return NULL; /* it is the plan's own price */
-    }
-    if (rule->model == PRICE_PER_UNIT && slice_eq(rule->name, json_text(line, "description")) &&
-        slice_eq(rule->meter->name, json_text(line, "meter"))) {
-      same_name = rule;
+    if (rule->meter == own->meter && covers(rule, own)) {
+      return rule->model == PRICE_PER_UNIT ? rule : NULL;
     }
   }
-  return same_name;
+  return NULL;
 }
 
 /* For the same number of units as the contract's, times the same multiplier; the contract's where there is none. */

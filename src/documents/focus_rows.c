@@ -53,14 +53,25 @@ static slice sku_of(const struct focus_invoice *i, const struct json *line) {
   return slice_of(arena_printf(i->arena, SLICE_FMT "/" SLICE_FMT, SLICE_ARG(first), SLICE_ARG(name)));
 }
 
+/* A fee's unit is its interval; what is charged once has none of these. */
+static bool recurs(slice unit) {
+  static const char *const intervals[] = {"hour", "month", "quarter", "year", NULL};
+  for (size_t n = 0; intervals[n]; n++) {
+    if (slice_is(unit, intervals[n])) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static struct focus_cost row_of_line(const struct focus_invoice *i, const struct json *line) {
   struct focus_cost row = row_of_invoice(i);
   slice from = focus_time(i->arena, json_text(line, "from")), to = focus_time(i->arena, json_text(line, "to"));
-  slice product = json_text(line, "product"), meter = json_text(line, "meter"), unit = json_text(line, "unit");
+  slice product = json_text(line, "product"), meter = json_text(line, "meter");
   const struct kind *kind = kind_of(line);
   row.ChargeCategory = slice_of(kind->category);
   row.ChargeFrequency = slice_of(kind->frequency);
-  if (slice_is(json_text(line, "kind"), "fee") && !slice_is(unit, "month") && !slice_is(unit, "hour")) {
+  if (slice_is(json_text(line, "kind"), "fee") && !recurs(json_text(line, "unit"))) {
     row.ChargeFrequency = SLICE("One-Time");
   }
   row.ChargePeriodStart = from.len ? from : i->from;

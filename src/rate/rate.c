@@ -139,7 +139,7 @@ static bool rate_stretch(struct work *w, struct stretch *s, struct error *err) {
     return true;
   }
   return draw_allowances(s, err) && charge_fees(w->arena, w->catalog, s, &w->charges, err) &&
-         charge_prices(w, s, err) && charge_true_up(w->arena, s, &w->charges, first, err);
+         charge_prices(w, s, err) && charge_true_up(w->arena, w->catalog, s, &w->charges, first, err);
 }
 
 /* ---- the whole ---- */
@@ -162,8 +162,8 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
   const struct segment *segments;
   size_t segment_count;
   if (!rate_segments(w->arena, w->catalog, w->customer, out->period, &segments, &segment_count, err) ||
-      !stretches_of(w->arena, w->customer, out->period, segments, segment_count, &w->stretches, &w->stretch_count,
-                    err)) {
+      !stretches_of(w->arena, w->catalog, w->customer, out->period, segments, segment_count, &w->stretches,
+                    &w->stretch_count, err)) {
     return false;
   }
   const struct intake intake = {w->scratch, w->customer, out->period, w->stretches, w->stretch_count};
@@ -175,7 +175,8 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
       return false;
     }
   }
-  return list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) && keep_charges(w, out, err);
+  return charge_long_fees(w->arena, w->catalog, w->customer, out->period, &w->charges, err) &&
+         list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) && keep_charges(w, out, err);
 }
 
 static void free_work(struct work *w) {
@@ -195,4 +196,21 @@ bool rate_customer(struct arena *arena, const struct catalog *catalog, const str
   bool ok = rate_all(&w, rows, row_count, out, err);
   free_work(&w);
   return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
+}
+
+bool rate_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer, instant at,
+                  struct rating *out, struct error *err) {
+  struct work w = {.arena = arena, .catalog = catalog, .customer = customer};
+  struct period period;
+  *out = (struct rating){.customer = customer, .opening = true};
+  bool ok =
+      billing_period_at(customer, at, &period, err) && charge_opening(arena, catalog, customer, at, &w.charges, err);
+  out->period = (struct period){at, period.to};
+  ok = ok && keep_charges(&w, out, err);
+  vec_free(&w.charges);
+  return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
+}
+
+bool rate_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err) {
+  return part_opens(customer, part, opens, err);
 }

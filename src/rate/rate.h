@@ -34,6 +34,7 @@ struct trace_step {
 /* A closed period of a customer, as its events stood at two positions of the journal. */
 struct adjustment_span {
   slice customer, period, invoice; /* number of the invoice that is adjusted */
+  slice catalog;                   /* digest of the catalog it was made with, which prices what came in later too */
   uint64_t from_event, to_event;   /* accounted for before; accounted for by this adjustment */
   instant as_of_before, as_of_after;
 };
@@ -75,7 +76,9 @@ struct unpriced {
 struct rating {
   const struct customer *customer;
   struct period period;
-  const struct charge *charges; /* fees, then usage in the order of the plan, then true-ups, segment by segment */
+  bool opening;                 /* holds only what is due in advance where a contract or phase begins */
+  const struct charge *charges; /* fees, then usage in the order of the plan, then true-ups, segment by segment; last
+                                   fees whose intervals began (in advance) or ended */
   size_t charge_count;
   const struct unpriced *unpriced;
   size_t unpriced_count;
@@ -86,6 +89,12 @@ struct rating {
 MUST_USE bool rate_customer(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                             struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
                             struct error *err);
+/* What is due in advance at `at`, the beginning of a contract or of a phase inside a period (rate_opens): an invoice of
+ * its own, whose period runs from there to the end of the invoice period. Everything else that is charged in advance
+ * comes with the period that ends where its interval begins. */
+MUST_USE bool rate_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                           instant at, struct rating *out, struct error *err);
+MUST_USE bool rate_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err);
 /* The share of a month that [from, to) is, by the second: sum over the civil months it touches (in `zone`) of covered /
  * length of that month, as an exact fraction to 1e-12 half-even. A whole month is exactly 1. */
 MUST_USE bool rate_months(instant from, instant to, const char *zone, rate *out, struct error *err);
