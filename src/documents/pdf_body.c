@@ -10,6 +10,8 @@
 #define COLUMN_PRICE (MARGIN + 434)
 #define COLUMN_PRICE_WIDTH 78.0
 #define TOTAL_HEIGHT 15.0
+#define LINE_GAP 4.0
+#define GROUP_END_HEIGHT (TOTAL_HEIGHT + LINE_GAP)
 #define PAGE_BODY (BODY_BOTTOM - MARGIN - 50)
 
 /* A quantity for people: grouped, and at most 6 decimals; the document keeps them all. */
@@ -137,7 +139,7 @@ static struct row measure(struct sheet *s, const struct json *line) {
 static void draw_line(struct sheet *s, const struct json *line, double keep_with) {
   char quantity_words[96], amount_words[DECIMAL_TEXT_MAX * 2];
   struct row row = measure(s, line);
-  need(s, row.height + keep_with, true);
+  need(s, row.height + LINE_GAP + keep_with, true);
   sheet_style(s, "DejaVu Sans 8.5", 0.1);
   sheet_text(s, COLUMN_TEXT, COLUMN_TEXT_WIDTH, LEFT, json_text(line, "description"));
   sheet_text(s, COLUMN_QUANTITY, 0, RIGHT_ALIGNED, shown_quantity(json_text(line, "quantity"), quantity_words));
@@ -152,7 +154,7 @@ static void draw_line(struct sheet *s, const struct json *line, double keep_with
   sheet_text(s, COLUMN_TEXT, COLUMN_TEXT_WIDTH, LEFT, slice_of(row.small));
   s->y = top + row.height;
   sheet_rule(s, 0.88, 0.4);
-  s->y += 4;
+  s->y += LINE_GAP;
 }
 
 /* ---- lines of the customers below this one ---- */
@@ -166,12 +168,12 @@ static void group_head(struct sheet *s, slice customer) {
 
 static void group_end(struct sheet *s, slice customer, amount sum) {
   char label[256], sum_text[DECIMAL_TEXT_MAX * 2];
-  need(s, TOTAL_HEIGHT + 4, true);
+  need(s, GROUP_END_HEIGHT, true);
   snprintf(label, sizeof label, "Subtotal " SLICE_FMT, SLICE_ARG(customer));
   sheet_style(s, "DejaVu Sans Bold 8", 0.25);
   sheet_text(s, COLUMN_PRICE, COLUMN_PRICE - MARGIN, RIGHT_ALIGNED, slice_of(label));
   sheet_text(s, RIGHT, 0, RIGHT_ALIGNED, slice_of(amount_display(sum, s->currency, sum_text)));
-  s->y += TOTAL_HEIGHT + 4;
+  s->y += GROUP_END_HEIGHT;
 }
 
 static slice customer_of(const struct sheet *s, const struct json *line) {
@@ -203,6 +205,7 @@ static void draw_lines(struct sheet *s, const struct json *lines, double totals_
     }
     /* The last line goes over the page with the totals, so that these never stand alone. */
     double with = line->next == NULL && totals_height < PAGE_BODY / 2 ? totals_height : 0;
+    with += grouped ? GROUP_END_HEIGHT : 0;
     draw_line(s, line, with);
     bool known = amount_parse(json_text(line, "amount"), &a, &ignored) && amount_add(sum, a, &sum, &ignored);
     if (grouped && known && (line->next == NULL || !slice_eq(customer_of(s, line->next), customer))) {

@@ -8,11 +8,26 @@ void sheet_style(struct sheet *s, const char *font, double grey) {
   cairo_set_source_rgb(s->cr, grey, grey, grey);
 }
 
+/* Cairo draws nothing at all once it has met bytes that are no UTF-8 or a code point that is no character. */
+static char *printable(slice words) {
+  char *valid = g_utf8_make_valid(words.len ? words.ptr : "", (gssize)words.len);
+  GString *text = g_string_new(NULL);
+  for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+    gunichar c = g_utf8_get_char(p);
+    bool none = (c < 0x20 && c != '\n' && c != '\t') || (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF);
+    g_string_append_unichar(text, none ? 0xFFFD : c);
+  }
+  g_free(valid);
+  return g_string_free(text, FALSE);
+}
+
 static void lay_out(struct sheet *s, double width, slice words, double *w, double *h) {
   int across, down;
   pango_layout_set_width(s->layout, width > 0 ? (int)(width * PANGO_SCALE) : -1);
   pango_layout_set_wrap(s->layout, PANGO_WRAP_WORD_CHAR);
-  pango_layout_set_text(s->layout, words.len ? words.ptr : "", (int)words.len);
+  char *text = printable(words);
+  pango_layout_set_text(s->layout, text, -1);
+  g_free(text);
   pango_layout_get_size(s->layout, &across, &down);
   *w = (double)across / PANGO_SCALE;
   *h = (double)down / PANGO_SCALE;
