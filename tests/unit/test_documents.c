@@ -109,12 +109,99 @@ static void other_json_is_not_a_document(void **state) {
   buf_free(&out);
 }
 
+/* ---- FOCUS: what the acceptance tests can not make happen ---- */
+
+#define INVOICE(type, total, line)                                                                                     \
+  "{\"schema\":\"meterhouse.invoice.1\"," type "\"number\":\"N-1\",\"issued\":\"2026-11-01T08:00:00.5Z\","             \
+  "\"due\":\"2026-12-01T08:00:00.5Z\",\"from\":\"2026-10-01T00:00:00Z\",\"to\":\"2026-11-01T00:00:00Z\","              \
+  "\"currency\":\"EUR\",\"seller\":{\"name\":\"S\"},\"customer\":{\"id\":\"acme\"},\"total\":\"" total                 \
+  "\",\"lines\":[" line "]}"
+#define HOURS                                                                                                          \
+  "{\"number\":1,\"kind\":\"usage\",\"description\":\"H100\",\"meter\":\"gpu\",\"unit\":\"GPU-hour\",\"amount\":\"0."  \
+  "33\","                                                                                                              \
+  "\"raw_per_unit\":\"3600\",\"trace\":[{\"tier\":0,\"raw\":\"1200\",\"price\":{\"each\":\"1\",\"per\":\"3600\"},"     \
+  "\"amount\":\"0.333333333333\"}]}"
+
+static struct focus *focus_of(const char *document, const char *status) {
+  struct error err = {0};
+  struct focus *focus = focus_new(NULL, 1u << 20);
+  if (!focus_add(focus, slice_of(document), slice_of(status), &err)) {
+    fail_msg("%s", err.message);
+  }
+  return focus;
+}
+
+static size_t rows(struct focus *focus, enum focus_dataset dataset) {
+  slice text = focus_dataset(focus, dataset);
+  size_t lines = 0;
+  for (size_t i = 0; i < text.len; i++) {
+    lines += text.ptr[i] == '\n';
+  }
+  return lines - 1;
+}
+
+static bool says(struct focus *focus, enum focus_dataset dataset, const char *words) {
+  slice text = focus_dataset(focus, dataset);
+  return memmem(text.ptr, text.len, words, strlen(words)) != NULL;
+}
+
+static void a_third_of_an_hour_is_rounded_in_a_row_of_its_own(void **state) {
+  (void)state;
+  struct focus *focus = focus_of(INVOICE("", "0.33", HOURS), "finalized");
+  assert_int_equal(rows(focus, FOCUS_COST_AND_USAGE), 2);
+  assert_true(says(focus, FOCUS_COST_AND_USAGE, "\n0.333333333,acme,"));
+  assert_true(says(focus, FOCUS_COST_AND_USAGE, "\n-0.003333333,acme,"));
+  assert_true(says(focus, FOCUS_COST_AND_USAGE, ",Rounding of H100,"));
+  assert_true(says(focus, FOCUS_COST_AND_USAGE, ",1,Standard,0.333333333,GPU-Hours,"));
+  assert_true(says(focus, FOCUS_INVOICE_DETAIL, "\n0.33,acme,"));
+  assert_true(says(focus, FOCUS_INVOICE_DETAIL, ",2026-11-01T08:00:00Z,Issued,S,2026-12-01T08:00:00Z,Net 30 days,"));
+  assert_true(says(focus, FOCUS_BILLING_PERIOD, ",Closed,S"));
+  focus_free(focus);
+}
+
+static void a_void_invoice_costs_nothing(void **state) {
+  (void)state;
+  struct focus *focus = focus_of(INVOICE("", "0.33", HOURS), "void");
+  assert_int_equal(rows(focus, FOCUS_COST_AND_USAGE), 0);
+  assert_int_equal(rows(focus, FOCUS_INVOICE_DETAIL), 1);
+  assert_true(says(focus, FOCUS_INVOICE_DETAIL, ",Voided,"));
+  focus_free(focus);
+}
+
+static void a_correction_that_states_positive_amounts_is_negative(void **state) {
+  (void)state;
+  struct focus *focus =
+      focus_of(INVOICE("\"type\":\"credit_note\",\"corrects\":{\"invoice\":\"N-0\"},", "0.33", HOURS), "finalized");
+  assert_int_equal(rows(focus, FOCUS_COST_AND_USAGE), 1);
+  assert_true(says(focus, FOCUS_COST_AND_USAGE, "\n-0.33,acme,"));
+  assert_true(says(focus, FOCUS_COST_AND_USAGE, ",Usage,Correction,"));
+  assert_true(says(focus, FOCUS_INVOICE_DETAIL, ",N-0\r\n"));
+  focus_free(focus);
+}
+
+static void a_dataset_has_its_limit(void **state) {
+  (void)state;
+  struct error err = {0};
+  struct focus *focus = focus_new(NULL, 1200);
+  assert_false(focus_add(focus, SLICE(INVOICE("", "0.33", HOURS)), SLICE("paid"), &err));
+  assert_int_equal(err.code, ERR_LIMIT);
+  focus_free(focus);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(quotes_what_needs_it),     cmocka_unit_test(guards_formulas_and_leaves_numbers),
-      cmocka_unit_test(guards_names_of_columns),  cmocka_unit_test(columns_are_those_of_all_rows),
-      cmocka_unit_test(a_list_without_rows),      cmocka_unit_test(only_lists_become_tables),
-      cmocka_unit_test(has_at_most_1024_columns), cmocka_unit_test(other_json_is_not_a_document),
+      cmocka_unit_test(quotes_what_needs_it),
+      cmocka_unit_test(guards_formulas_and_leaves_numbers),
+      cmocka_unit_test(guards_names_of_columns),
+      cmocka_unit_test(columns_are_those_of_all_rows),
+      cmocka_unit_test(a_list_without_rows),
+      cmocka_unit_test(only_lists_become_tables),
+      cmocka_unit_test(has_at_most_1024_columns),
+      cmocka_unit_test(other_json_is_not_a_document),
+      cmocka_unit_test(a_third_of_an_hour_is_rounded_in_a_row_of_its_own),
+      cmocka_unit_test(a_void_invoice_costs_nothing),
+      cmocka_unit_test(a_correction_that_states_positive_amounts_is_negative),
+      cmocka_unit_test(a_dataset_has_its_limit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
