@@ -30,8 +30,10 @@ struct rated {
 struct adjusting {
   struct book *book;
   struct rating_set *set;
-  struct arena *arena; /* the set's */
-  slice customer;      /* the only one; empty: all */
+  struct arena *arena;                /* the set's */
+  slice customer;                     /* the only one; empty: all, */
+  const struct customer *const *some; /* or these alone, by id */
+  size_t some_count;
   VEC(struct closed) closed;
   VEC(struct covered) covered;
   VEC(struct late_unpriced) unpriced;
@@ -41,9 +43,26 @@ struct adjusting {
 
 /* ---- what is closed, and what is accounted for ---- */
 
+static bool is_asked_for(const struct adjusting *a, slice customer) {
+  size_t low = 0, high = a->some_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = slice_cmp(a->some[middle]->id, customer);
+    if (order == 0) {
+      return true;
+    }
+    low = order < 0 ? middle + 1 : low;
+    high = order < 0 ? high : middle;
+  }
+  return a->some == NULL;
+}
+
 static bool take_closed(const struct db_row *row, void *context, struct error *err) {
   (void)err;
   struct adjusting *a = context;
+  if (!is_asked_for(a, db_bytes(row, 2))) {
+    return true;
+  }
   struct closed c = {.id = arena_copy(a->arena, db_bytes(row, 0)),
                      .number = arena_copy(a->arena, db_bytes(row, 1)),
                      .customer = arena_copy(a->arena, db_bytes(row, 2)),
@@ -414,8 +433,14 @@ static void adjusting_end(struct adjusting *a) {
   vec_free(&a->unpriced);
 }
 
-bool adjust(struct book *book, slice customer, slice period, struct rating_set *set, struct error *err) {
-  struct adjusting a = {.book = book, .set = set, .arena = set->arena, .customer = customer};
+bool adjust(struct book *book, const struct rate_request *request, struct rating_set *set, struct error *err) {
+  slice period = request->period;
+  struct adjusting a = {.book = book,
+                        .set = set,
+                        .arena = set->arena,
+                        .customer = request->customer,
+                        .some = request->some,
+                        .some_count = request->some_count};
   bool ok = load_closed(&a, err) && (a.closed.count == 0 || (find_late(&a, err) && adjust_all(&a, period, err)));
   if (ok && a.unpriced.count > 0) {
     struct late_unpriced *kept = arena_array(a.arena, a.unpriced.count, sizeof *kept);

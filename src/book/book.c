@@ -177,12 +177,25 @@ static struct book *book_new(const char *dir, enum book_mode mode) {
   return book;
 }
 
+/* A clock that the surroundings set goes before the book's. */
+static bool use_test_clock(struct book *book, struct error *err) {
+  instant t;
+  bool found;
+  if (!book_test_clock(book, &t, &found, err)) {
+    return false;
+  }
+  if (found && getenv("METERHOUSE_TEST_CLOCK") == NULL) {
+    clock_set_test(t);
+  }
+  return true;
+}
+
 bool book_open(const char *dir, const char *catalog_path, enum book_mode mode, struct book **out, struct error *err) {
   if (strlen(dir) > PATH_MAX - 64) {
     return error_set(err, ERR_INVALID, "--data: the path is too long");
   }
   struct book *book = book_new(dir, mode);
-  if (!open_parts(book, catalog_path, err)) {
+  if (!open_parts(book, catalog_path, err) || !use_test_clock(book, err)) {
     book_close(book);
     return false;
   }

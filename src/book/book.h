@@ -177,6 +177,32 @@ MUST_USE bool book_tell_invoice(struct book *book, const char *type, slice invoi
 MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice invoice_id, const char **path,
                                struct error *err);
 
+/* ---- what falls due by itself: docs/schedule.md ---- */
+/* Has `apply` done inside a durable batch; on another thread perhaps, but it returns when that is over. */
+struct due_writer {
+  bool (*write)(void *context, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                struct error *err);
+  void *context;
+};
+struct due_writer book_due_writer(struct book *book); /* batches of this book's own */
+struct due_notes {
+  void (*note)(void *context, const char *what); /* NULL: to the log */
+  void *context;
+};
+struct due_result {
+  uint64_t invoices, held; /* finalized; held back because usage has no price */
+  instant until;           /* all that fell due up to then is done */
+};
+/* Does what fell due since the last time up to `now`: invoices of periods that ended (where the catalog says
+ * invoicing: {automatic: true}) and openings of contracts. Repeatable at any point. On a book with a test clock it
+ * moves that clock from moment to moment up to `now`, and invoices are made in any case. */
+MUST_USE bool book_run_due(struct book *reader, instant now, const struct due_writer *writer, struct due_notes notes,
+                           struct due_result *out, struct error *err);
+/* Gives a book that holds nothing yet a clock of its own, which moves only when book_run_due moves it. */
+MUST_USE bool book_set_test_clock(struct book *book, instant t, struct error *err);
+/* The time of the book's test clock; `*found` when it has one. */
+MUST_USE bool book_test_clock(struct book *book, instant *out, bool *found, struct error *err);
+
 /* ---- the whole ---- */
 struct check_result {
   uint64_t events, invoices, accounts, problems;
@@ -239,6 +265,11 @@ struct command {
 struct core *core_start(struct book *book);
 /* `committed` is called on the core thread after each commit; it must be quick. To be said once. */
 void core_listen(struct core *core, void (*committed)(void *context), void *context);
+/* Has `apply` done on the core thread, inside a durable batch, and waits for it; not to be called on that thread. It
+ * may run twice, as a command's. */
+MUST_USE bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                      struct error *err);
+struct due_writer core_due_writer(struct core *core);
 /* ERR_LIMIT when too many or too large ones are waiting: answer 429. */
 MUST_USE bool core_submit(struct core *core, struct command *c, struct error *err);
 void core_stop(struct core *core); /* finishes what is queued, then joins */

@@ -72,8 +72,22 @@ MUST_USE bool rate_at(struct book *book, const struct rate_request *request, str
 /* Keeps the aggregates near the end of the journal while the core runs. Stopped before the core. */
 struct keeper *keeper_start(struct book *book, struct core *core);
 void keeper_stop(struct keeper *keeper);
-/* Adds to the ratings of a period what came in for invoiced periods since; `customer` empty: all. */
-MUST_USE bool adjust(struct book *book, slice customer, slice period, struct rating_set *set, struct error *err);
+/* Adds to the ratings of a period what came in for invoiced periods since, of the customers the request is about. */
+MUST_USE bool adjust(struct book *book, const struct rate_request *request, struct rating_set *set, struct error *err);
+/* What an invoice is to be made of: the ratings as of now with their adjustments. */
+MUST_USE bool rate_due(struct book *book, const struct customer *const *some, size_t count, slice period,
+                       struct rating_set *out, struct error *err);
+/* close.c: inside a batch, finalizes the invoice of one rating, unless it exists. */
+MUST_USE bool finalize_rating(struct book *book, struct rating_set *set, const struct rating *rating,
+                              struct close_result *out, struct error *err);
+
+/* Settings that are times: "due_until", "test_clock". */
+MUST_USE bool setting_instant(struct book *book, const char *name, instant *out, bool *found, struct error *err);
+MUST_USE bool setting_keep_instant(struct book *book, const char *name, instant value, struct error *err);
+
+/* ---- scheduler.c ---- */
+struct scheduler *scheduler_start(struct book *book, struct core *core);
+void scheduler_stop(struct scheduler *scheduler);
 /* The same adjustments as a document names them, worked out again. */
 MUST_USE bool adjust_again(struct book *book, struct rating_set *set, struct rating *rating,
                            const struct adjustment_span *spans, size_t count, struct error *err);

@@ -170,16 +170,27 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
   return ok;
 }
 
-bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
-  const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
-  if (!rate_at(book, &request, out, err)) {
+static bool rate_and_adjust(struct book *book, const struct rate_request *request, struct rating_set *out,
+                            struct error *err) {
+  if (!rate_at(book, request, out, err)) {
     return false;
   }
-  if (!adjust(book, customer, period, out, err)) {
+  if (!adjust(book, request, out, err)) {
     rating_set_free(out);
     return false;
   }
   return true;
+}
+
+bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
+  const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
+  return rate_and_adjust(book, &request, out, err);
+}
+
+bool rate_due(struct book *book, const struct customer *const *some, size_t count, slice period, struct rating_set *out,
+              struct error *err) {
+  const struct rate_request request = {.some = some, .some_count = count, .period = period, .as_of = clock_now()};
+  return rate_and_adjust(book, &request, out, err);
 }
 
 bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {

@@ -234,6 +234,10 @@ struct pool {
   struct pool_cost cost;
   struct place place;
 };
+struct invoicing {
+  bool automatic; /* periods are invoiced when they have ended, by the server itself */
+  instant from;   /* not what fell due before; 0: not what fell due before it was switched on */
+};
 struct seller {
   struct party party;
   slice logo_path, invoice_prefix, bank, footer;
@@ -246,6 +250,7 @@ struct catalog_text {
 struct catalog_index;
 struct catalog {
   struct seller seller;
+  struct invoicing invoicing;
   const struct currency *currency; /* default of plans and customers */
   const char *time_zone;
   const struct meter *meters;

@@ -37,8 +37,8 @@ static slice digest_texts(struct arena *arena, const struct catalog_text *texts,
 /* ---- reading ---- */
 
 static void parse_file(struct loader *l, const struct catalog_text *text) {
-  static const char *const keys[] = {"currency", "time_zone", "seller", "taxes", "meters",
-                                     "plans",    "customers", "pools",  NULL};
+  static const char *const keys[] = {"currency", "time_zone", "seller",    "invoicing", "taxes",
+                                     "meters",   "plans",     "customers", "pools",     NULL};
   const struct yaml *root = NULL;
   struct error err;
   slice name = arena_copy(l->arena, slice_of(text->name));
