@@ -62,6 +62,8 @@ const struct api_endpoint api_endpoints[] = {
      NULL, invoice_read, NULL, true},
     {"GET", "/api/v1/invoices/{invoice}/pdf", "An invoice as PDF", NULL, NULL, "application/pdf", ALLOW_OWNER, NULL,
      NULL, pdf_read, NULL, true},
+    {"GET", "/api/v1/invoices/{invoice}/ubl", "An invoice as UBL 2.1 (EN 16931)", NULL, NULL, "application/xml",
+     ALLOW_OWNER, NULL, NULL, ubl_read, NULL, true},
     {"GET", "/api/v1/invoices/{invoice}/explain", "How the amount of a line came to be, as text", "line", NULL,
      "text/plain; charset=utf-8", ALLOW_OWNER, NULL, NULL, explain_read, NULL, true},
     {"POST", "/api/v1/invoices/{invoice}/payments", "Record a payment", NULL, "{\"id\": unique, \"amount\": \"10.00\"}",

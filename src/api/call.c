@@ -2,6 +2,7 @@
  * enforced. */
 #include "api/private.h"
 #include "base/log.h"
+#include "documents/documents.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,30 @@ static void call_fail(struct api_call *call, const struct error *err) {
   call_fail_status(call, http_status_of(err->code), err);
 }
 
+/* Any list can be asked for as CSV; other answers stay what they are, whatever is accepted. */
+static bool wants_csv(const struct api_call *call) {
+  bool is_list = call->endpoint->answer_type == NULL && slice_is(http_method(call->http), "GET") &&
+                 slice_starts(buf_slice(&call->out), "{\"data\":[");
+  slice accept = http_header(call->http, "accept");
+  return is_list && (slice_is(http_query(call->http, "format"), "csv") || slice_starts(accept, "text/csv"));
+}
+
+static bool turn_into_csv(struct api_call *call, struct error *err) {
+  struct buf csv;
+  slice cursor;
+  buf_init(&csv, API_ANSWER_BYTES_MAX);
+  if (!csv_from_list(call->arena, buf_slice(&call->out), &csv, &cursor, err)) {
+    buf_free(&csv);
+    return false;
+  }
+  if (cursor.len > 0) {
+    http_add_header(call->http, "x-next-cursor", cursor.ptr);
+  }
+  buf_free(&call->out);
+  call->out = csv;
+  return true;
+}
+
 static void call_answer(struct api_call *call) {
   if (call->out.failed) {
     struct error err = {0};
@@ -45,6 +70,14 @@ static void call_answer(struct api_call *call) {
     return;
   }
   const char *type = call->endpoint->answer_type ? call->endpoint->answer_type : "application/json";
+  if (wants_csv(call)) {
+    struct error err = {0};
+    if (!turn_into_csv(call, &err)) {
+      call_fail(call, &err);
+      return;
+    }
+    type = "text/csv; charset=utf-8; header=present";
+  }
   call_drop_state(call);
   http_answer(call->http, call->status, type, buf_slice(&call->out));
   call_free(call);

@@ -1,6 +1,7 @@
 /* Invoices: list, document, PDF, explanation, preview, finalize, payments, void. */
 #include "api/private.h"
 #include "base/file.h"
+#include "documents/documents.h"
 #include "notify/notify.h"
 #include <string.h>
 
@@ -81,7 +82,19 @@ bool invoice_read(struct api_call *call, struct book *book, struct error *err) {
 bool pdf_read(struct api_call *call, struct book *book, struct error *err) {
   struct found f;
   return find_invoice(call, book, &f, err) &&
-         invoice_pdf(f.document, book_catalog(book)->seller.logo_path, &call->out, err);
+         document_pdf(f.document, book_catalog(book)->seller.logo_path, &call->out, err);
+}
+
+bool ubl_read(struct api_call *call, struct book *book, struct error *err) {
+  struct found f;
+  if (!find_invoice(call, book, &f, err)) {
+    return false;
+  }
+  if (!document_ubl(f.document, &call->out, err)) {
+    err->code = err->code == ERR_INVALID ? ERR_CONFLICT : err->code; /* it is the invoice that lacks something */
+    return false;
+  }
+  return true;
 }
 
 bool explain_read(struct api_call *call, struct book *book, struct error *err) {

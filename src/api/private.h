@@ -114,8 +114,8 @@ api_stage correction_prepare, backfill_prepare;
 api_work correction_apply, correction_preview, corrections_read, backfill_apply, backfill_preview, backfill_commit,
     backfill_drop, backfills_read;
 api_work events_apply, customers_read, customer_read, plans_read, plan_read, usage_read, invoices_read, invoice_read,
-    pdf_read, explain_read, preview_read, finalize_read, finalize_apply, pay_apply, void_apply, accounts_apply,
-    entries_apply, keys_read, key_apply, key_revoke_apply, summary_read, metrics_read, page_read;
+    pdf_read, ubl_read, explain_read, preview_read, finalize_read, finalize_apply, pay_apply, void_apply,
+    accounts_apply, entries_apply, keys_read, key_apply, key_revoke_apply, summary_read, metrics_read, page_read;
 api_stage webhook_prepare, webhook_rotate_prepare, replay_prepare;
 api_work webhooks_read, webhook_read, webhook_apply, webhook_rotate_apply, webhook_enable_apply, webhook_delete_apply,
     deliveries_read, replay_apply, webhook_test_apply;

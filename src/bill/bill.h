@@ -85,9 +85,12 @@ MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *cat
 /* The grants a document used, each as it stood before: what invoice_build needs to come to the same draws. In the
  * arena. */
 MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct invoice_purse *out, struct error *err);
-/* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. `logo_path` may be empty.
- */
-MUST_USE bool invoice_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err);
+/* The bytes of a document as a tree, for whoever reads one; ERR_INVALID when it is not one of ours. */
+struct json;
+#define DOCUMENT_BYTES_MAX ((size_t)256 << 20)
+MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err);
+/* A member that is money; the error names it. */
+MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */
 MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err);
 

@@ -31,6 +31,13 @@ static void put_party(struct json_out *w, const struct party *party) {
   json_put_str(w, "tax_id", party->tax_id);
   json_put_str(w, "registration", party->registration);
   json_put_str(w, "email", party->email);
+  if (party->endpoint_id.len > 0) {
+    json_key(w, "endpoint");
+    json_open_object(w);
+    json_put_str(w, "scheme", party->endpoint_scheme);
+    json_put_str(w, "id", party->endpoint_id);
+    json_close_object(w);
+  }
 }
 
 static void put_parties(struct json_out *w, const struct invoice *i) {

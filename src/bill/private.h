@@ -5,13 +5,8 @@
 #include "base/json.h"
 #include "bill/bill.h"
 
-#define DOCUMENT_BYTES_MAX ((size_t)256 << 20)
-
-/* Parses the bytes of a document; ERR_INVALID when it is not one of ours. */
-MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err);
 /* BLAKE2b-256 over the compact form of the document without its member "seal". */
 void document_seal(const struct json *document, char seal_hex[65]);
-MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
 /* "2.49 per GPU-hour", "0.55 per 1000000 tokens" for people, from a line's unit_price. */
 void describe_price(const struct json *price, slice unit, struct buf *out);
 

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "documents/documents.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -163,7 +164,7 @@ static bool print_pdf(void *context, const struct stored_invoice *stored, struct
   }
   struct buf pdf;
   buf_init(&pdf, 64u << 20);
-  bool ok = invoice_pdf(stored->document, slice_of(logo_of(job->book, job->arena)), &pdf, err) &&
+  bool ok = document_pdf(stored->document, slice_of(logo_of(job->book, job->arena)), &pdf, err) &&
             file_write(job->path, buf_slice(&pdf), err);
   buf_free(&pdf);
   return ok;

@@ -228,6 +228,7 @@ struct billing {
 };
 struct party {
   slice name, email, tax_id, country, registration;
+  slice endpoint_scheme, endpoint_id; /* where electronic invoices go, such as 0106 and a number; may be empty */
   const slice *address;
   size_t address_count;
 };

@@ -371,6 +371,29 @@ static slice email_of(struct loader *l, const struct yaml *node) {
   return text;
 }
 
+/* EAS codes: four digits, or letters such as EM for an e-mail address. */
+static bool is_scheme(slice s) {
+  bool fine = s.len >= 2 && s.len <= 4;
+  for (size_t i = 0; fine && i < s.len; i++) {
+    fine = (s.ptr[i] >= '0' && s.ptr[i] <= '9') || (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z');
+  }
+  return fine;
+}
+
+static void endpoint_of(struct loader *l, const struct yaml *map, struct party *out) {
+  static const char *const keys[] = {"scheme", "id", NULL};
+  if (!map || !is_map_of(l, map, keys)) {
+    return;
+  }
+  const struct yaml *scheme = needed(l, map, "scheme", "which list the id is of, such as 0106");
+  out->endpoint_scheme = name_of(l, scheme);
+  out->endpoint_id = name_of(l, needed(l, map, "id", "where electronic invoices are sent"));
+  if (scheme && !is_scheme(out->endpoint_scheme)) {
+    problem(l, scheme, "is \"%s\", expected a code of the EAS list, such as 0106, 9930 or EM",
+            shown(l, out->endpoint_scheme));
+  }
+}
+
 void party_of(struct loader *l, const struct yaml *map, struct party *out) {
   const struct yaml *address = field(map, "address");
   *out = (struct party){
@@ -383,4 +406,5 @@ void party_of(struct loader *l, const struct yaml *map, struct party *out) {
   if (address) {
     out->address = address_lines(l, address, &out->address_count);
   }
+  endpoint_of(l, field(map, "endpoint"), out);
 }

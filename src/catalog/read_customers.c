@@ -40,10 +40,10 @@ static void read_billing(struct loader *l, const struct yaml *map, struct billin
 /* ---- customers ---- */
 
 static void read_customer(struct loader *l, const struct yaml *map, const struct map *taxes, struct customer *out) {
-  static const char *const keys[] = {"id",        "name",         "address",   "country",      "email",
-                                     "tax_id",    "registration", "tax",       "group",        "currency",
-                                     "time_zone", "contracts",    "reference", "payment_days", "billing",
-                                     "plan",      "since",        "dunning",   WATCH_KEYS,     NULL};
+  static const char *const keys[] = {"id",           "name",         "address", "country",  "email",     "tax_id",
+                                     "registration", "tax",          "group",   "currency", "time_zone", "contracts",
+                                     "reference",    "payment_days", "billing", "endpoint", "plan",      "since",
+                                     "dunning",      WATCH_KEYS,     NULL};
   static const char *const on_or_off[] = {"true", "false", NULL};
   if (!is_map_of(l, map, keys)) {
     return;

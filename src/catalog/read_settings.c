@@ -66,8 +66,8 @@ static slice invoice_prefix(struct loader *l, const struct yaml *node) {
 }
 
 static void read_seller(struct loader *l) {
-  static const char *const keys[] = {"name", "address",        "country", "tax_id", "registration", "email", "logo",
-                                     "bank", "invoice_prefix", "footer",  NULL};
+  static const char *const keys[] = {"name", "address", "country",        "tax_id", "registration", "email",
+                                     "logo", "bank",    "invoice_prefix", "footer", "endpoint",     NULL};
   const struct yaml *map = setting(l, "seller");
   struct seller *seller = &l->catalog->seller;
   if (!map || !is_map_of(l, map, keys)) {

@@ -4,8 +4,6 @@
 #include "book/book.h"
 #include "cli/cli.h"
 
-#define DOCUMENT_BYTES_MAX (256u << 20)
-
 struct verification {
   const struct cli_args *args;
   struct catalog *catalog;

@@ -161,6 +161,9 @@ static bool write_customers(const struct world *w, struct error *err) {
              "  - id: %s\n    name: %s\n    address: [%u Exchange Street, \"%s\"]\n    country: %s\n    email: "
              "finance@%s.example\n",
              p->id, p->name, 1 + i * 7 % 240, country_city(p->country), country_code(p->country), p->id);
+    if (strcmp(country_tax(p->country), "eu-reverse") == 0) { /* a business: without a number it would be charged VAT */
+      buf_addf(&b, "    tax_id: %s%09u\n", country_code(p->country), 100000000 + i * 7919 % 900000000);
+    }
     buf_addf(&b, "    tax: %s\n    time_zone: %s\n    group: %s\n    payment_days: %u\n", country_tax(p->country),
              country_zone(p->country), groups[p->profile], p->profile == ENTERPRISE ? 30u : 14u);
     if (p->profile == ENTERPRISE) {

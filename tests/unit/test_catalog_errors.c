@@ -58,6 +58,8 @@ static void test_settings(void **state) {
         {"meters: {a: 1}\n", {"c.yaml:1: meters: ", "list"}}, {"meters: [x]\n", {"meters[0]", "map"}},
         {"a: 1\na: 2\n", {"c.yaml:2: "}}, {"seller: {country: NL}\n", {"\"name\" is missing"}},
         {"seller: {name: A, country: Netherlands}\n", {"seller.country", "two capital letters"}},
+        {"seller: {name: A, endpoint: {scheme: iban, id: 1}}\n", {"endpoint.scheme", "EAS"}},
+        {"seller: {name: A, endpoint: {scheme: \"0106\"}}\n", {"\"id\" is missing"}},
         {"seller: {name: A, email: nobody}\n", {"seller.email", "e-mail"}},
         {"seller: {name: A, invoice_prefix: ../}\n", {"invoice_prefix"}},
         {"seller: {name: ''}\n", {"must not be empty"}}, {"seller: {name: \"a\\eb\"}\n", {"a?b", "control character"}},
