@@ -38,11 +38,22 @@ struct meter {
   size_t dimension_count;
   const struct filter *filters;
   size_t filter_count;
+  bool optional;         /* an event without the value counts nothing; otherwise it is refused */
+  const slice *overlaps; /* meters whose events this one counts again on purpose, so that both may have a price */
+  size_t overlap_count;
   uint32_t index; /* in catalog->meters */
   struct place place;
 };
 
-enum price_model { PRICE_PER_UNIT, PRICE_GRADUATED, PRICE_VOLUME, PRICE_PACKAGE, PRICE_STAIRSTEP, PRICE_FLAT };
+enum price_model {
+  PRICE_PER_UNIT,
+  PRICE_GRADUATED,
+  PRICE_VOLUME,
+  PRICE_PACKAGE,
+  PRICE_STAIRSTEP,
+  PRICE_FLAT,
+  PRICE_PERCENTAGE /* the quantity is money of the plan's currency, a tier's `each` the part of it that is charged */
+};
 const char *price_model_name(enum price_model model);
 
 struct match {
@@ -56,9 +67,16 @@ struct tier {
   amount each;
   amount flat;
 }; /* up_to in units, inclusive; `flat` once on entering */
+/* A stretch of the local day on some days of the week, such as 08:00-20:00 from Monday to Friday. */
+struct hours {
+  int from_minute, to_minute; /* of the day, [from, to), up to 1440; from > to passes midnight */
+  unsigned days;              /* bit 0 is Monday; the day on which the stretch begins */
+  const char *time_zone;
+};
 struct multiplier {
   const struct match *matches;
   size_t match_count;
+  const struct hours *hours; /* NULL: at any time */
   rate by;
 };
 
@@ -69,7 +87,7 @@ struct price_rule {
   size_t match_count;
   enum price_model model;
   quantity per;             /* units one `each` buys: 1000000 for a price per million; size of a package */
-  const struct tier *tiers; /* PER_UNIT, PACKAGE and FLAT have one, marked last */
+  const struct tier *tiers; /* PER_UNIT, PACKAGE, FLAT and a plain PERCENTAGE have one, marked last */
   size_t tier_count;
   bool has_minimum, has_maximum;
   amount minimum, maximum;              /* of the charge of a full billing month, prorated by the second otherwise */
@@ -127,12 +145,16 @@ struct watches {
   size_t entitlement_count;
 };
 
+struct price_index;
 struct plan {
   slice name, title;
   instant valid_from; /* a plan of the same name and a later valid_from takes over at that second */
   const struct currency *currency;
   const struct price_rule *prices;
   size_t price_count;
+  const struct price_index *price_index; /* behind catalog_price; NULL in a plan built by hand */
+  const struct hours *const *hours;      /* each once, of all multipliers */
+  size_t hours_count;
   const struct fee *fees;
   size_t fee_count;
   const struct allowance *allowances;
@@ -206,6 +228,20 @@ struct seller {
   slice logo_path, invoice_prefix, bank, footer;
 };
 
+/* Credits and the like: plans may be priced in them, customers pay in money by an exchange rate. */
+struct virtual_currency {
+  slice name;
+  struct currency currency;
+  struct place place;
+};
+/* One unit of `from` is worth `rate` units of `to`, from `on` until the next rate of the same two. */
+struct exchange_rate {
+  const struct currency *from, *to;
+  rate rate; /* above 0 */
+  instant on;
+  struct place place;
+};
+
 struct catalog_index;
 struct catalog {
   struct seller seller;
@@ -221,6 +257,10 @@ struct catalog {
   size_t pool_count;
   const struct tax *taxes;
   size_t tax_count;
+  const struct virtual_currency *virtual_currencies;
+  size_t virtual_currency_count;
+  const struct exchange_rate *exchange_rates;
+  size_t exchange_rate_count;        /* by the codes of from and to, then `on` */
   slice digest_hex;                  /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
   const struct catalog_index *index; /* tables behind the look-ups; NULL in a catalog built by hand */
 };
@@ -241,6 +281,12 @@ const struct customer *catalog_customer(const struct catalog *c, slice id); /* N
 const struct meter *catalog_meter(const struct catalog *c, slice name);
 /* The version of a plan in force at `t`; NULL when none is yet. */
 const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant t);
+/* The first price of the plan that takes usage of this meter with these dimension values; NULL when none does. */
+const struct price_rule *catalog_price(const struct plan *plan, const struct meter *meter, const slice *dimensions);
+/* The rate in force at `t`; NULL when none is. Only what is written counts: neither the inverse of a rate nor a way
+ * over a third currency is derived. */
+const struct exchange_rate *catalog_exchange_rate(const struct catalog *c, const struct currency *from,
+                                                  const struct currency *to, instant t);
 /* Meters fed by an event type, in the order of the catalog; there may be several. Writes at most `max` of them and
  * returns how many it wrote; CATALOG_METERS_PER_TYPE_MAX is always enough. */
 size_t catalog_meters_of_type(const struct catalog *c, slice event_type, const struct meter **out, size_t max);

@@ -37,8 +37,9 @@ static slice digest_texts(struct arena *arena, const struct catalog_text *texts,
 /* ---- reading ---- */
 
 static void parse_file(struct loader *l, const struct catalog_text *text) {
-  static const char *const keys[] = {"currency", "time_zone", "seller", "taxes", "meters",
-                                     "plans",    "customers", "pools",  NULL};
+  static const char *const keys[] = {
+      "currency", "time_zone",          "seller",         "taxes", "meters", "plans", "customers",
+      "pools",    "virtual_currencies", "exchange_rates", NULL};
   const struct yaml *root = NULL;
   struct error err;
   slice name = arena_copy(l->arena, slice_of(text->name));
@@ -61,6 +62,7 @@ static void read_sections(struct loader *l, struct catalog_index *index) {
   read_plans(l);
   read_customers(l);
   read_pools(l);
+  check_overlaps(l);
 }
 
 /* A file that can not be parsed stops the reading, or all that refers to it would be reported as well. */

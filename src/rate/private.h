@@ -45,6 +45,7 @@ struct run {
   const struct price_rule *price; /* NULL: none matches */
   size_t slot;                    /* of the price, counted over all terms */
   rate multiplier;
+  instant until;              /* the multiplier is another one from here on, where it depends on the time */
   const uint64_t *allowances; /* a bit for each that matches, counted over all terms; NULL: none */
 };
 /* A row, or all rows of a run where their order does not matter or the meter combines them. */
@@ -67,8 +68,17 @@ bool meter_combines(const struct meter *meter); /* max, min, latest: rows of a r
 bool error_at_price(const struct price_rule *price, struct error *err);
 uint32_t count_add(uint32_t a, uint32_t b); /* stays at the highest rather than wrap */
 
+/* ---- hours.c ---- */
+/* Is `t` within the hours? Lowers *until to the next instant at which that may change. */
+bool hours_hold(const struct hours *hours, instant t, instant *until);
+
 /* ---- allowances.c ---- */
 MUST_USE bool draw_allowances(struct stretch *stretch, struct error *err);
+
+/* Usage climbs the tiers in order of time, each part at the price of the tier it lies in. */
+static inline bool price_climbs(const struct price_rule *price) {
+  return price->model == PRICE_GRADUATED || price->model == PRICE_PERCENTAGE;
+}
 
 /* ---- models.c: what one price took in one stretch becomes steps ---- */
 struct steps {
@@ -95,6 +105,11 @@ MUST_USE bool charge_fees(struct arena *arena, const struct catalog *catalog, co
 /* `from` is the first of the stretch's charges. */
 MUST_USE bool charge_true_up(struct arena *arena, const struct stretch *stretch, struct charges *charges, size_t from,
                              struct error *err);
+
+/* ---- convert.c ---- */
+/* The stretch's charges, from the `from`th on, into the customer's currency; nothing where the plan is in it. */
+MUST_USE bool convert_charges(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
+                              const struct stretch *stretch, struct charges *charges, size_t from, struct error *err);
 
 /* ---- unpriced.c ---- */
 MUST_USE bool list_unpriced(struct arena *arena, const struct stretch *stretches, size_t stretch_count,

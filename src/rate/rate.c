@@ -45,7 +45,7 @@ static bool total_items(const struct taken *taken, struct charge *charge, quanti
 /* One price for all: a model of prices per unit, a single tier met, nothing flat on top. */
 static void find_unit_price(const struct steps *steps, struct charge *charge) {
   enum price_model model = charge->price->model;
-  bool per_unit = model == PRICE_PER_UNIT || model == PRICE_GRADUATED || model == PRICE_VOLUME;
+  bool per_unit = model == PRICE_PER_UNIT || model == PRICE_VOLUME || price_climbs(charge->price);
   for (size_t i = 0; i < steps->count; i++) {
     const struct trace_step *step = &steps->items[i];
     if (step->tier != steps->items[0].tier || (step->note && step->rows == 0)) {
@@ -133,13 +133,14 @@ static bool charge_prices(struct work *w, const struct stretch *s, struct error 
   return true;
 }
 
-static bool rate_stretch(struct work *w, struct stretch *s, struct error *err) {
+static bool rate_stretch(struct work *w, struct stretch *s, const struct rating *rating, struct error *err) {
   size_t first = w->charges.count;
   if (!s->segment) {
     return true;
   }
   return draw_allowances(s, err) && charge_fees(w->arena, w->catalog, s, &w->charges, err) &&
-         charge_prices(w, s, err) && charge_true_up(w->arena, s, &w->charges, first, err);
+         charge_prices(w, s, err) && charge_true_up(w->arena, s, &w->charges, first, err) &&
+         convert_charges(w->arena, w->catalog, rating, s, &w->charges, first, err);
 }
 
 /* ---- the whole ---- */
@@ -171,7 +172,7 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
     return false;
   }
   for (size_t i = 0; i < w->stretch_count; i++) {
-    if (!rate_stretch(w, &w->stretches[i], err)) {
+    if (!rate_stretch(w, &w->stretches[i], out, err)) {
       return false;
     }
   }
