@@ -277,7 +277,8 @@ static void price_words(const struct json *line, char out[160]) {
   if (price == NULL) {
     return;
   }
-  int n = snprintf(out, 160, SLICE_FMT, SLICE_ARG(each));
+  slice currency = json_text(price, "currency"); /* of a plan in another one than the document */
+  int n = snprintf(out, 160, SLICE_FMT "%s" SLICE_FMT, SLICE_ARG(each), currency.len ? " " : "", SLICE_ARG(currency));
   if (multiplier.len > 0) {
     n += snprintf(out + n, (size_t)(160 - n), " × " SLICE_FMT, SLICE_ARG(multiplier));
   }
