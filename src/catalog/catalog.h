@@ -277,6 +277,21 @@ struct catalog_text {
 MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
 void catalog_free(struct catalog *catalog);
 
+/* ---- price tables of others ---- */
+struct price_import {
+  const char *only; /* pattern of the shell that names of models must match; NULL: all */
+  slice plan, event;
+  rate factor; /* on every price: 1.2 for a markup of 20 % */
+};
+struct price_import_result {
+  size_t meters, models, prices, left_out;
+};
+/* The text of a catalog file (without the catalog's currency; the plan is in USD) from LiteLLM's table of prices of
+ * models. Decimals are taken as text and kept exactly; each price that can not be is told to `left_out`, with its
+ * model, and stands in a comment. Errors: ERR_INVALID for bad JSON, ERR_NOT_FOUND when no price is left, ERR_LIMIT. */
+MUST_USE bool catalog_import_litellm(slice json, const struct price_import *options, struct buf *yaml, told *left_out,
+                                     void *context, struct price_import_result *result, struct error *err);
+
 const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
 const struct meter *catalog_meter(const struct catalog *c, slice name);
 /* The version of a plan in force at `t`; NULL when none is yet. */
