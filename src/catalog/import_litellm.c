@@ -386,7 +386,7 @@ static void import_models(struct importing *m, const struct json *table) {
 static void put_catalog(struct importing *m, struct buf *rules, struct buf *yaml) {
   put_meters(m);
   buf_addf(yaml, "# Prices of models by the token, image, second and so on, made from a price table.\n"
-                 "# An event is a call: docs/catalog.md tells its fields.\n");
+                 "# An event is a call: docs/model-prices.md tells its fields.\n");
   if (m->result->left_out > 0) {
     buf_addf(yaml, "#\n# Left out, %zu prices:\n", m->result->left_out);
     buf_add(yaml, buf_slice(&m->left));
