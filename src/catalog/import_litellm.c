@@ -72,12 +72,49 @@ struct importing {
   void *context;
 };
 
+/* How many bytes at the start are a character that YAML refuses or takes for the end of a line; 0 when they are not. */
+static size_t unfit_bytes(slice s) {
+  static const char *const unfit[] = {"\xE2\x80\xA8", "\xE2\x80\xA9", "\xEF\xBB\xBF", "\xEF\xBF\xBE", "\xEF\xBF\xBF"};
+  unsigned char c = (unsigned char)s.ptr[0], next = s.len > 1 ? (unsigned char)s.ptr[1] : 0;
+  if (c < 0x20 || c == 0x7F) {
+    return 1;
+  }
+  if (c == 0xC2 && next < 0xA0) {
+    return s.len > 1 ? 2 : 1;
+  }
+  for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++) {
+    if (slice_starts(s, unfit[i])) {
+      return 3;
+    }
+  }
+  return 0;
+}
+
+/* With '?' for what does not fit on a line of YAML. */
+static slice fit(struct arena *arena, slice text, size_t limit_bytes) {
+  char *out = arena_alloc(arena, text.len + 1);
+  size_t len = 0;
+  while (text.len > 0 && len < limit_bytes) {
+    size_t unfit = unfit_bytes(text), step = unfit > 0 ? unfit : 1;
+    out[len++] = unfit > 0 ? '?' : *text.ptr;
+    text = (slice){text.ptr + step, text.len - step};
+  }
+  while (text.len > 0 && len > 0 && ((unsigned char)out[len - 1] & 0xC0) == 0x80) {
+    len--; /* not inside a character of UTF-8 */
+  }
+  if (text.len > 0 && len > 0 && (unsigned char)out[len - 1] >= 0xC0) {
+    len--;
+  }
+  return (slice){out, len};
+}
+
 static void leave_out(struct importing *m, slice key, slice value, const char *why) {
   struct buf line;
   buf_init(&line, 4096);
-  json_quote(&line, m->model);
-  buf_addf(&line, " " SLICE_FMT ": " SLICE_FMT ": %s", (int)(key.len < 100 ? key.len : 100), key.ptr,
-           (int)(value.len < 60 ? value.len : 60), value.ptr, why);
+  json_quote(&line, fit(m->arena, m->model, NAME_BYTES_MAX));
+  key = fit(m->arena, key, 100);
+  value = fit(m->arena, value, 60);
+  buf_addf(&line, " " SLICE_FMT ": " SLICE_FMT ": %s", SLICE_ARG(key), SLICE_ARG(value), why);
   buf_addf(&m->left, "#   " SLICE_FMT "\n", SLICE_ARG(buf_slice(&line)));
   tell(m->left_out, m->context, SLICE_FMT, SLICE_ARG(buf_slice(&line)));
   buf_free(&line);
@@ -360,12 +397,8 @@ static bool wanted(const struct importing *m, const struct json *model) {
          (!m->options->only || fnmatch(m->options->only, arena_copy(m->arena, model->key).ptr, 0) == 0);
 }
 
-static bool name_is_fine(slice name) {
-  bool fine = name.len > 0 && name.len <= MODEL_BYTES_MAX;
-  for (size_t i = 0; fine && i < name.len; i++) {
-    fine = (unsigned char)name.ptr[i] >= 0x20 && name.ptr[i] != 0x7F;
-  }
-  return fine;
+static bool name_is_fine(const struct importing *m, slice name) {
+  return name.len > 0 && name.len <= MODEL_BYTES_MAX && slice_eq(fit(m->arena, name, MODEL_BYTES_MAX), name);
 }
 
 static void import_models(struct importing *m, const struct json *table) {
@@ -374,7 +407,7 @@ static void import_models(struct importing *m, const struct json *table) {
     if (!wanted(m, model)) {
       continue;
     }
-    if (!name_is_fine(model->key)) {
+    if (!name_is_fine(m, model->key)) {
       leave_out(m, SLICE("(all)"), SLICE("?"), "the model's name is empty, too long or holds control characters");
       continue;
     }
