@@ -275,7 +275,7 @@ char *time_format(instant t, char text[TIME_TEXT_MAX]) {
   return text;
 }
 
-static struct civil civil_in(instant t, const char *zone) {
+struct civil time_civil(instant t, const char *zone) {
   const struct zone *z = zone_find(zone);
   must(z != NULL);
   int64_t s = t.ns / NS_PER_S;
@@ -283,7 +283,7 @@ static struct civil civil_in(instant t, const char *zone) {
 }
 
 char *time_format_date(instant t, const char *zone, char text[TIME_TEXT_MAX]) {
-  struct civil c = civil_in(t, zone);
+  struct civil c = time_civil(t, zone);
   snprintf(text, TIME_TEXT_MAX, "%04d-%02d-%02d", c.year, c.month, c.day);
   return text;
 }
@@ -342,7 +342,7 @@ static bool means(const char *text, const char *zone, struct period p) {
 }
 
 char *time_format_period(struct period p, const char *zone, char text[2 * TIME_TEXT_MAX]) {
-  struct civil c = civil_in(p.from, zone);
+  struct civil c = time_civil(p.from, zone);
   char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX];
   snprintf(text, 2 * TIME_TEXT_MAX, "%04d", c.year);
   if (means(text, zone, p)) {

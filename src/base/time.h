@@ -42,6 +42,28 @@ char *time_format_period(struct period p, const char *zone, char text[2 * TIME_T
 /* Adds whole months; the day is held to the month's last (31 January + 1 month = 28/29 February). */
 struct civil time_add_months(struct civil c, int months);
 
+/* The civil date and time that clocks in `zone` show. */
+struct civil time_civil(instant t, const char *zone);
+
+/* A month that begins on a given day of the civil month (year, month): on its last day where it has fewer. */
+struct month {
+  int year, month;
+  struct period span;
+};
+/* `month` may lie outside 1 to 12: -1 is November of the year before. `day` 0 means 1. */
+MUST_USE bool time_month(int year, int month, int day, const char *zone, struct month *out, struct error *err);
+/* The one that `t` lies in. */
+MUST_USE bool time_month_at(instant t, int day, const char *zone, struct month *out, struct error *err);
+/* A length of time as contracts state it; months count on the calendar of a zone. */
+struct time_span {
+  int months, days;
+  int64_t seconds;
+};
+/* "14 days", "3 months", "1 year", "36 hours"; above zero, at most 50 years. */
+MUST_USE bool time_parse_span(slice text, struct time_span *out, struct error *err);
+/* Months first, the day held to the last of the month; then days, at the same time of day; then seconds. */
+MUST_USE bool time_add_span(instant t, struct time_span span, const char *zone, instant *out, struct error *err);
+
 /* As a member of an object that is being written. */
 struct json_out;
 void json_put_instant(struct json_out *w, const char *key, instant t);

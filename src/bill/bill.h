@@ -8,6 +8,8 @@
 enum invoice_status { INVOICE_DRAFT, INVOICE_FINALIZED, INVOICE_PAID, INVOICE_VOID };
 const char *invoice_status_name(enum invoice_status s);
 
+/* An invoice at the beginning of a contract or phase that holds what is charged in advance, and no usage. */
+#define INVOICE_OPENING SLICE("opening")
 struct invoice_line {
   uint32_t number; /* 1.. */
   const struct charge *charge;
@@ -25,6 +27,7 @@ struct invoice {
   const struct catalog *catalog;
   const struct customer *customer;
   struct period period;
+  slice part;          /* INVOICE_OPENING, or empty: the invoice of the period */
   instant issued, due; /* 0 in a draft */
   const struct invoice_line *lines;
   size_t line_count; /* no line for a charge of zero usage and zero amount */
@@ -70,10 +73,10 @@ MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *
 extern const struct db_migration bill_migrations[];
 extern const size_t bill_migration_count;
 struct stored_invoice {
-  slice id, number, customer, currency, period, status;
+  slice id, number, customer, currency, period, part, status;
   amount total, paid;
-  instant issued, due, to; /* to: end of the period */
-  slice document;          /* JSON */
+  instant issued, due, from, to; /* from, to: the period */
+  slice document;                /* JSON */
   uint64_t journal_position;
 };
 /* One step, inside the caller's transaction: number, document, and transfers: exact charges per product from

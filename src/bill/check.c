@@ -144,7 +144,8 @@ bool invoice_check(struct db *db, struct ledger *ledger, void (*bad)(void *conte
                DB_NO_VALUES, check_series, &c, err) &&
       db_query(db,
                "SELECT a.number, b.number FROM invoice a JOIN invoice b ON a.customer = b.customer AND a.id < b.id"
-               " AND a.period_from < b.period_to AND b.period_from < a.period_to WHERE a.status <> 'void' AND b.status "
+               " AND a.period_from < b.period_to AND b.period_from < a.period_to AND a.part = '' AND b.part = '' WHERE "
+               "a.status <> 'void' AND b.status "
                "<> 'void'",
                DB_NO_VALUES, check_overlap, &c, err) &&
       invoice_list(db, &all, check_one, &c, err);

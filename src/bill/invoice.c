@@ -69,6 +69,7 @@ bool invoice_build(struct arena *arena, const struct catalog *catalog, const str
   *out = (struct invoice){.catalog = catalog,
                           .customer = rating->customer,
                           .period = rating->period,
+                          .part = rating->opening ? INVOICE_OPENING : SLICE(""),
                           .rating = rating,
                           .usage_events = usage_events};
   memcpy(out->usage_digest, usage_digest, sizeof out->usage_digest);

@@ -245,7 +245,10 @@ static void put_head(struct json_out *w, const struct invoice *i) {
     json_put_instant(w, "issued", i->issued);
     json_put_instant(w, "due", i->due);
   }
-  json_put_cstr(w, "period", time_format_period(i->period, i->customer->time_zone, period));
+  json_put_cstr(w, "period", billing_period_name(i->customer, i->period, period));
+  if (i->part.len > 0) {
+    json_put_str(w, "part", i->part);
+  }
   json_put_instant(w, "from", i->period.from);
   json_put_instant(w, "to", i->period.to);
   if (i->as_of.ns != 0 && i->as_of.ns < i->period.to.ns) {
@@ -303,6 +306,9 @@ void stored_invoice_put(struct json_out *w, const struct stored_invoice *i) {
   json_put_str(w, "number", i->number);
   json_put_str(w, "customer", i->customer);
   json_put_str(w, "period", i->period);
+  if (i->part.len > 0) {
+    json_put_str(w, "part", i->part);
+  }
   json_put_str(w, "status", i->status);
   json_put_str(w, "currency", i->currency);
   json_put_amount(w, "total", i->total);

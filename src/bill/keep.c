@@ -16,6 +16,9 @@ const struct db_migration bill_migrations[] = {
     {"bill-3-adjustment", "CREATE TABLE invoice_adjustment(carrier TEXT NOT NULL, invoice TEXT NOT NULL,"
                           " from_event INTEGER NOT NULL, to_event INTEGER NOT NULL, as_of INTEGER NOT NULL,"
                           " PRIMARY KEY(carrier, invoice));"},
+    {"bill-4-part", "ALTER TABLE invoice ADD COLUMN part TEXT NOT NULL DEFAULT '';"
+                    "DROP INDEX invoice_live;"
+                    "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period, part) WHERE status <> 'void';"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -61,15 +64,16 @@ static bool take_overlap(const struct db_row *row, void *context, struct error *
   return true;
 }
 
-/* The same period again is the invoice that exists; a period that overlaps another's would bill usage twice. */
+/* The same period again is the invoice that exists; a period that overlaps another's would bill usage twice. Openings
+ * hold no usage: those of several phases may overlap. */
 static bool find_existing(struct arena *arena, struct db *db, const struct invoice *draft, slice period, bool *existed,
                           slice *id, struct error *err) {
   struct overlap o = {.arena = arena};
   if (!db_query(db,
-                "SELECT id, period FROM invoice WHERE customer = $1 AND status <> 'void' AND period_from < $3 AND "
-                "period_to > $2"
-                " LIMIT 1",
-                DB_VALUES(DB_T(draft->customer->id), DB_I(draft->period.from.ns), DB_I(draft->period.to.ns)),
+                "SELECT id, period FROM invoice WHERE customer = $1 AND status <> 'void' AND part = $4"
+                " AND period_from < $3 AND period_to > $2 AND (part = '' OR period_from = $2) LIMIT 1",
+                DB_VALUES(DB_T(draft->customer->id), DB_I(draft->period.from.ns), DB_I(draft->period.to.ns),
+                          DB_T(draft->part)),
                 take_overlap, &o, err)) {
     return false;
   }
@@ -150,12 +154,12 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
   ok = ok && db_run(db,
                     "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
                     "status, total, paid,"
-                    " issued, due, document, journal_position) VALUES($1, $2, $3, $4, $5, $6, $7, $8, 'finalized', $9, "
-                    "'0', $10, $11, $12, $13)",
+                    " issued, due, document, journal_position, part) VALUES($1, $2, $3, $4, $5, $6, $7, $8,"
+                    " 'finalized', $9, '0', $10, $11, $12, $13, $14)",
                     DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
                               DB_I(i->period.from.ns), DB_I(i->period.to.ns),
                               DB_T(slice_of(i->customer->currency->code)), DB_A(i->total), DB_I(i->issued.ns),
-                              DB_I(i->due.ns), DB_B(buf_slice(&document)), DB_I((int64_t)position)),
+                              DB_I(i->due.ns), DB_B(buf_slice(&document)), DB_I((int64_t)position), DB_T(i->part)),
                     NULL, err);
   buf_free(&document);
   return ok;
@@ -185,7 +189,7 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
                       uint64_t journal_position, bool *existed, slice *id, struct error *err) {
   must(draft->status == INVOICE_DRAFT && db_in_transaction(db));
   char period_text[2 * TIME_TEXT_MAX], id_text[ID_TEXT_MAX];
-  slice period = slice_of(time_format_period(draft->period, draft->customer->time_zone, period_text));
+  slice period = slice_of(billing_period_name(draft->customer, draft->period, period_text));
   if (!find_existing(arena, db, draft, period, existed, id, err)) {
     return false;
   }
@@ -220,6 +224,8 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .issued = {db_int(row, 8)},
                              .due = {db_int(row, 9)},
                              .to = {db_int(row, 12)},
+                             .from = {db_int(row, 13)},
+                             .part = db_bytes(row, 14),
                              .journal_position = (uint64_t)db_int(row, 10),
                              .document = db_bytes(row, 11)};
   return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
@@ -231,7 +237,7 @@ bool invoice_list(struct db *db, const struct invoice_query *q, invoice_each eac
   return db_query(
       db,
       "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"
-      " CASE WHEN $6 = 1 THEN document END, period_to FROM invoice"
+      " CASE WHEN $6 = 1 THEN document END, period_to, period_from, part FROM invoice"
       " WHERE ($1 = '' OR id = $1 OR number = $1) AND ($2 = '' OR customer = $2) AND ($3 = '' OR period = $3)"
       " AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $7",
       DB_VALUES(DB_T(q->id), DB_T(q->customer), DB_T(q->period), DB_T(q->status), DB_T(q->after_id),

@@ -69,7 +69,7 @@ static bool take_covered(const struct db_row *row, void *context, struct error *
 static bool load_closed(struct adjusting *a, struct error *err) {
   return db_query(a->book->db,
                   "SELECT id, number, customer, period, period_from, period_to, issued, journal_position FROM invoice"
-                  " WHERE status <> 'void' AND ($1 = '' OR customer = $1) ORDER BY period_from, id",
+                  " WHERE status <> 'void' AND part = '' AND ($1 = '' OR customer = $1) ORDER BY period_from, id",
                   DB_VALUES(DB_T(a->customer)), take_closed, a, err) &&
          db_query(a->book->db,
                   "SELECT j.invoice, j.from_event, j.to_event, j.as_of FROM invoice_adjustment j"
@@ -369,7 +369,8 @@ static struct rating *rating_for(struct adjusting *a, slice customer, slice peri
     return &set->ratings[at];
   }
   struct rating fresh = {.customer = catalog_customer(a->book->catalog, customer)};
-  if (fresh.customer == NULL || !time_parse_period(period, fresh.customer->time_zone, &fresh.period, err)) {
+  bool none = false;
+  if (fresh.customer == NULL || !billing_period_named(fresh.customer, period, &fresh.period, &none, err) || none) {
     return NULL;
   }
   memmove(&set->ratings[at + 1], &set->ratings[at], (set->rating_count - at) * sizeof *set->ratings);

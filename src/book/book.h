@@ -101,6 +101,8 @@ struct rating_set {
   size_t row_count;
   struct rating *ratings;
   size_t rating_count; /* by customer, those with charges or unpriced usage */
+  const struct rating *openings;
+  size_t opening_count; /* by customer: what contracts that begin in the period charge in advance, invoiced then */
   const struct late_unpriced {
     const struct customer *customer;
     struct unpriced usage;
@@ -134,6 +136,8 @@ MUST_USE bool files_rate(const struct catalog *catalog, const struct rate_source
 /* Tells each kind of usage that no price took ("unpriced: customer ..") to `note`; returns their number. */
 uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *context, const char *what),
                              void *context);
+/* Openings and ratings in one list, in the set's arena. */
+const struct rating *rating_set_all(const struct rating_set *set, size_t *count);
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);
@@ -148,6 +152,7 @@ MUST_USE bool book_usage(struct book *book, slice customer, struct period period
 /* ---- closing ---- */
 struct close_result {
   uint64_t invoices, already, empty, unpriced;
+  uint64_t later; /* customers whose period of that name has not ended yet */
   struct close_sum {
     char currency[4];
     uint64_t invoices;

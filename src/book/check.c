@@ -78,13 +78,22 @@ static bool adjust_as_stated(struct derivation *d, const struct stored_invoice *
       return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog",
                        SLICE_ARG(stored->customer));
     }
-    if (!time_parse_period(stored->period, rating->customer->time_zone, &rating->period, err)) {
-      return false;
-    }
+    rating->period = (struct period){stored->from, stored->to};
   }
   return invoice_adjustments(d->set->arena, catalog, stored->document, &spans, &span_count, &ignored, &ignored_count,
                              err) &&
          adjust_again(d->check->book, d->set, rating, spans, span_count, err);
+}
+
+static bool open_again(struct derivation *d, const struct stored_invoice *stored, struct rating *out,
+                       struct error *err) {
+  const struct catalog *catalog = d->check->book->catalog;
+  const struct customer *customer = catalog_customer(catalog, stored->customer);
+  if (customer == NULL) {
+    return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog",
+                     SLICE_ARG(stored->customer));
+  }
+  return rate_opening(d->set->arena, catalog, customer, stored->from, out, err);
 }
 
 static bool derive_again(void *context, const struct stored_invoice *stored, struct error *err) {
@@ -99,7 +108,11 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
   const struct rating *rating = rating_of(d->set, stored->customer);
   struct invoice derived;
   struct error why = {0};
-  struct rating adjusted = rating ? *rating : (struct rating){0};
+  struct rating adjusted = rating ? *rating : (struct rating){0}, opening;
+  if (stored->part.len > 0 && !open_again(d, stored, &opening, err)) {
+    return false;
+  }
+  adjusted = stored->part.len > 0 ? opening : adjusted;
   if (!adjust_as_stated(d, stored, &adjusted, err) ||
       !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &derived, err)) {
     return false;

@@ -9,14 +9,35 @@
 /* Invoices finalized by one commit: large enough to be fast, small enough to show progress. */
 #define CLOSE_BATCH 64
 
-static bool period_is_over(const struct rating_set *set, struct error *err) {
-  instant now = set->as_of;
-  for (size_t i = 0; i < set->rating_count; i++) {
-    if (set->ratings[i].period.to.ns > now.ns) {
-      char end[TIME_TEXT_MAX];
-      return error_set(err, ERR_INVALID, "the period ends only at %s; --early closes it all the same",
-                       time_format(set->ratings[i].period.to, end));
+/* What a close turns into invoices: openings, then periods. Customers differ in time zones and billing days: what has
+ * not ended yet is left for later. */
+struct due {
+  const struct rating **items;
+  size_t count;
+};
+
+static bool pick_due(const struct rating_set *set, bool early, struct due *out, struct close_result *result,
+                     struct error *err) {
+  instant first = INSTANT_MAX;
+  out->items = arena_array(set->arena, set->opening_count + set->rating_count, sizeof *out->items);
+  for (size_t i = 0; i < set->opening_count; i++) {
+    if (early || set->openings[i].period.from.ns <= set->as_of.ns) {
+      out->items[out->count++] = &set->openings[i];
     }
+  }
+  for (size_t i = 0; i < set->rating_count; i++) {
+    instant end = set->ratings[i].period.to;
+    if (early || end.ns <= set->as_of.ns) {
+      out->items[out->count++] = &set->ratings[i];
+    } else {
+      result->later++;
+      first = end.ns < first.ns ? end : first;
+    }
+  }
+  if (out->count == 0 && result->later > 0) {
+    char end[TIME_TEXT_MAX];
+    return error_set(err, ERR_INVALID, "the period ends only at %s; --early closes it all the same",
+                     time_format(first, end));
   }
   return true;
 }
@@ -95,14 +116,14 @@ static bool finalize_one(struct book *book, struct rating_set *set, const struct
   return book_tell_invoice(book, "invoice.finalized", id, err) && add_to_sums(out, &invoice, err);
 }
 
-static bool finalize_batch(struct book *book, struct rating_set *set, size_t first, size_t last,
+static bool finalize_batch(struct book *book, struct rating_set *set, const struct due *due, size_t first, size_t last,
                            struct close_result *out, struct error *err) {
   struct close_result before = *out;
   if (!book_begin(book, err)) {
     return false;
   }
   for (size_t i = first; i < last; i++) {
-    if (!finalize_one(book, set, &set->ratings[i], out, err)) {
+    if (!finalize_one(book, set, due->items[i], out, err)) {
       book_undo(book);
       *out = before;
       return false;
@@ -111,13 +132,14 @@ static bool finalize_batch(struct book *book, struct rating_set *set, size_t fir
   return book_commit(book, err);
 }
 
-static bool finalize_all(struct book *book, struct rating_set *set, struct close_result *out, struct error *err) {
-  for (size_t first = 0; first < set->rating_count; first += CLOSE_BATCH) {
-    size_t last = first + CLOSE_BATCH < set->rating_count ? first + CLOSE_BATCH : set->rating_count;
-    if (!finalize_batch(book, set, first, last, out, err)) {
+static bool finalize_all(struct book *book, struct rating_set *set, const struct due *due, struct close_result *out,
+                         struct error *err) {
+  for (size_t first = 0; first < due->count; first += CLOSE_BATCH) {
+    size_t last = first + CLOSE_BATCH < due->count ? first + CLOSE_BATCH : due->count;
+    if (!finalize_batch(book, set, due, first, last, out, err)) {
       return false;
     }
-    log_progress("invoices", last, set->rating_count);
+    log_progress("invoices", last, due->count);
   }
   return true;
 }
@@ -175,7 +197,8 @@ bool book_close_period(struct book *book, slice period, const struct close_optio
   if (!book_rate(book, (slice){0}, period, &set, err)) {
     return false;
   }
-  bool ok = options->early || period_is_over(&set, err);
+  struct due due = {0};
+  bool ok = pick_due(&set, options->early, &due, out, err);
   if (ok) {
     out->unpriced = rating_set_unpriced(&set, note, context);
   }
@@ -185,7 +208,7 @@ bool book_close_period(struct book *book, slice period, const struct close_optio
                    "--allow-unpriced",
                    (unsigned long long)out->unpriced);
   }
-  ok = ok && finalize_all(book, &set, out, err);
+  ok = ok && finalize_all(book, &set, &due, out, err);
   if (ok && options->pdf) {
     struct pdf_job job;
     struct invoice_query query = {.period = period, .limit = SIZE_MAX, .with_document = true};

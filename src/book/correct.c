@@ -336,23 +336,24 @@ static bool take_any(void *context, const struct stored_invoice *i, struct error
   return true;
 }
 
-/* Every month of the customer that the stretch touches. */
+/* Every invoice period of the customer that the stretch touches. */
 static bool list_periods(struct effects *e, slice customer, struct period range, struct error *err) {
   const struct customer *known = catalog_customer(e->book->catalog, customer);
   for (instant t = range.from; known && t.ns < range.to.ns && e->list.count < EFFECT_PERIODS_MAX;) {
-    char date[TIME_TEXT_MAX];
-    struct period month;
+    char name[2 * TIME_TEXT_MAX];
+    struct period period;
     struct correction_effect effect = {.customer = customer, .currency = known->currency};
-    time_format_date(t, known->time_zone, date);
-    effect.period = arena_copy(e->arena, (slice){date, strlen("2026-10")});
+    if (!billing_period_at(known, t, &period, err)) {
+      return false;
+    }
+    effect.period = arena_copy(e->arena, slice_of(billing_period_name(known, period, name)));
     struct invoice_query query = {.customer = customer, .period = effect.period, .limit = 10};
-    if (!time_parse_period(effect.period, known->time_zone, &month, err) ||
-        !invoice_list(e->book->db, &query, take_any, &effect.invoiced, err) ||
+    if (!invoice_list(e->book->db, &query, take_any, &effect.invoiced, err) ||
         !rate_effect(e, &effect, &effect.before, err)) {
       return false;
     }
     vec_push(&e->list, effect);
-    t = month.to;
+    t = period.to;
   }
   return true;
 }

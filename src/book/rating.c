@@ -1,6 +1,7 @@
 /* From events to ratings: windows for every customer, one pass over the events, then the pure engine; the same for a
  * book and for bare files. */
 #include "book/private.h"
+#include <stdlib.h>
 
 void rating_set_free(struct rating_set *set) {
   if (set->usage) {
@@ -8,6 +9,18 @@ void rating_set_free(struct rating_set *set) {
   }
   arena_free(set->arena);
   *set = (struct rating_set){0};
+}
+
+const struct rating *rating_set_all(const struct rating_set *set, size_t *count) {
+  struct rating *all = arena_array(set->arena, set->opening_count + set->rating_count, sizeof *all);
+  for (size_t i = 0; i < set->opening_count; i++) {
+    all[i] = set->openings[i];
+  }
+  for (size_t i = 0; i < set->rating_count; i++) {
+    all[set->opening_count + i] = set->ratings[i];
+  }
+  *count = set->opening_count + set->rating_count;
+  return all;
 }
 
 struct windows {
@@ -44,9 +57,9 @@ static bool open_window(struct rating_set *set, const struct catalog *catalog, c
   if (!rate_segments(set->arena, catalog, customer, period, &segments, &segment_count, err)) {
     return false;
   }
-  size_t cuts_max = rate_cuts_max(segments, segment_count);
+  size_t cuts_max = rate_cuts_max(catalog, segments, segment_count);
   instant *cuts = arena_array(set->arena, cuts_max, sizeof *cuts);
-  size_t cut_count = rate_cuts(segments, segment_count, cuts, cuts_max);
+  size_t cut_count = rate_cuts(catalog, segments, segment_count, cuts, cuts_max);
   usage_window(set->usage, customer->id, period, cuts, cut_count);
   return true;
 }
@@ -62,17 +75,51 @@ static bool open_windows(struct rating_set *set, const struct catalog *catalog, 
   if (!pick_customers(set, catalog, request, w, err)) {
     return false;
   }
+  const struct customer **kept = arena_array(set->arena, w->count, sizeof *kept);
+  size_t count = 0;
   w->periods = arena_array(set->arena, w->count, sizeof *w->periods);
   for (size_t i = 0; i < w->count; i++) {
-    if (!time_parse_period(request->period, w->customers[i]->time_zone, &w->periods[i], err) ||
-        !open_window(set, catalog, w->customers[i], w->periods[i], err)) {
+    bool none;
+    kept[count] = w->customers[i];
+    if (!billing_period_named(kept[count], request->period, &w->periods[count], &none, err) ||
+        (!none && !open_window(set, catalog, kept[count], w->periods[count], err))) {
       return false;
     }
-    if (w->periods[i].to.ns > w->end.ns) {
-      w->end = w->periods[i].to;
+    if (!none && w->periods[count].to.ns > w->end.ns) {
+      w->end = w->periods[count].to;
+    }
+    count += !none;
+  }
+  w->customers = kept;
+  w->count = count;
+  return true;
+}
+
+/* What contracts and phases that begin in the period charge in advance. */
+static bool rate_openings(struct rating_set *set, const struct catalog *catalog, const struct windows *w,
+                          struct error *err) {
+  VEC(struct rating) list = {0};
+  bool ok = true;
+  for (size_t i = 0; ok && i < w->count; i++) {
+    for (size_t k = 0; ok && k < w->customers[i]->contract_count; k++) {
+      const struct contract *part = &w->customers[i]->contracts[k];
+      struct rating opening = {0};
+      bool within = part->from.ns >= w->periods[i].from.ns && part->from.ns < w->periods[i].to.ns, opens = false;
+      ok = !within || (rate_opens(w->customers[i], part, &opens, err) &&
+                       (!opens || rate_opening(set->arena, catalog, w->customers[i], part->from, &opening, err)));
+      if (ok && opening.charge_count > 0) {
+        vec_push(&list, opening);
+      }
     }
   }
-  return true;
+  struct rating *openings = arena_array(set->arena, list.count, sizeof *openings);
+  for (size_t i = 0; i < list.count; i++) {
+    openings[i] = list.items[i];
+  }
+  set->openings = openings;
+  set->opening_count = list.count;
+  vec_free(&list);
+  return ok;
 }
 
 /* Rows and customers are both in order of customer id: one walk pairs them. */
@@ -101,7 +148,7 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
       set->rating_count++;
     }
   }
-  return true;
+  return rate_openings(set, catalog, w, err);
 }
 
 bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err) {
@@ -256,10 +303,16 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
   return ok;
 }
 
+/* An opening rests on no event. */
+static const char NO_EVIDENCE[65] = "";
+
 bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                         struct invoice *out, struct error *err) {
   uint64_t events;
   char digest[65];
+  if (rating->opening) {
+    return invoice_build(set->arena, catalog, rating, 0, NO_EVIDENCE, out, err);
+  }
   usage_evidence(set->usage, rating->customer->id, &events, digest);
   if (!invoice_build(set->arena, catalog, rating, events, digest, out, err)) {
     return false;

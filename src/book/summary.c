@@ -231,9 +231,11 @@ bool book_summary(struct book *book, slice period, struct buf *text, struct buf 
     return false;
   }
   struct invoice_query query = {.period = period, .limit = SIZE_MAX};
-  bool ok = finance_summarize(set.arena, book->catalog, bounds, set.ratings, set.rating_count, set.rows, set.row_count,
-                              &p.finance, err) &&
-            invoice_list(book->db, &query, add_invoice, &p, err);
+  size_t count;
+  const struct rating *ratings = rating_set_all(&set, &count);
+  bool ok =
+      finance_summarize(set.arena, book->catalog, bounds, ratings, count, set.rows, set.row_count, &p.finance, err) &&
+      invoice_list(book->db, &query, add_invoice, &p, err);
   if (ok && text) {
     text_picture(&p, text);
   }

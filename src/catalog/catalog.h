@@ -97,13 +97,16 @@ struct price_rule {
   struct place place;
 };
 
-enum fee_every { FEE_ONCE, FEE_MONTH, FEE_HOUR };
+enum fee_every { FEE_ONCE, FEE_MONTH, FEE_HOUR, FEE_QUARTER, FEE_YEAR };
+/* Intervals of a fee: months are the customer's billing months; quarters and years count from the contract's start.
+ * What a contract covers of an interval is charged by the second. */
 struct fee {
   slice name, product;
   amount each;
   quantity count;       /* default 1: 64 reserved GPUs */
-  enum fee_every every; /* ONCE falls on the contract's start; MONTH is prorated by the second */
+  enum fee_every every; /* ONCE falls where the contract first has it */
   struct place place;
+  bool in_advance; /* charged when an interval begins, instead of when it has ended */
 };
 /* Included units of usage per month, used up before any price sees them, in order of the list. */
 struct allowance {
@@ -172,12 +175,40 @@ struct tax {
   struct place place;
 }; /* category: EN 16931 S Z E AE G O */
 
+/* What a contract adds to its plan. */
+#define CONTRACT_ADD_ONS_MAX 14
+struct add_on {
+  slice plan_name;
+  quantity count; /* its fees are charged so many times */
+};
+struct fee_count {
+  slice fee;
+  quantity count;
+}; /* instead of the fee's own */
+enum part_cause { PART_START, PART_PHASE, PART_CHANGE };
+/* A contract, or a part of one: phases and changes cut a contract into parts that follow each other without a gap. */
 struct contract {
   slice plan_name;
   instant from, to;       /* to = INSTANT_MAX when open */
   const struct plan *own; /* overrides: a plan of this contract alone, whose prices match first and whose fees,
                              allowances and minimum add to (minimum: replace) the plan's; NULL when there are none */
   struct place place;
+  enum part_cause cause; /* why this part begins */
+  instant start;         /* of the whole contract; 0: as `from` */
+  instant planned_to;    /* where the part would have ended had no change ended it; 0: as `to` */
+  bool keeps_rest;       /* ended by a change: what was charged in advance for the rest is not credited */
+  const struct add_on *add_ons;
+  size_t add_on_count;
+  const struct fee_count *fee_counts;
+  size_t fee_count_count;
+};
+enum cadence { CADENCE_MONTH, CADENCE_QUARTER, CADENCE_YEAR };
+/* When invoices are made. Usage, tiers and allowances count by the month in any case. */
+struct billing {
+  enum cadence every;
+  int day;        /* 1 to 31, on which months begin; the last day of shorter months; 0: 1 */
+  int month;      /* 1 to 12, in which a quarter or year begins; 0: 1 */
+  int grace_days; /* after the end of a period, for late events, before its invoice is made by itself */
 };
 struct party {
   slice name, email, tax_id, country, registration;
@@ -191,7 +222,8 @@ struct customer {
   const char *time_zone;
   const struct tax *tax; /* NULL: no tax */
   int payment_days;
-  slice reference;                  /* purchase order, shown on the invoice */
+  slice reference; /* purchase order, shown on the invoice */
+  struct billing billing;
   const struct contract *contracts; /* by start, not overlapping */
   size_t contract_count;
   struct watches watches;
@@ -294,6 +326,17 @@ MUST_USE bool catalog_import_litellm(slice json, const struct price_import *opti
 
 const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
 const struct meter *catalog_meter(const struct catalog *c, slice name);
+/* ---- billing.c: the customer's calendar ---- */
+/* The month (from one billing day to the next) and the invoice period that `t` lies in. */
+MUST_USE bool billing_month_at(const struct customer *c, instant t, struct period *out, struct error *err);
+MUST_USE bool billing_period_at(const struct customer *c, instant t, struct period *out, struct error *err);
+/* "2026-10" is the invoice period that begins in that month; `*none` when the customer has none that does. Other texts
+ * mean what time_parse_period says. */
+MUST_USE bool billing_period_named(const struct customer *c, slice name, struct period *out, bool *none,
+                                   struct error *err);
+/* The name that billing_period_named reads as `p`. Returns `text`. */
+char *billing_period_name(const struct customer *c, struct period p, char text[2 * TIME_TEXT_MAX]);
+
 /* The version of a plan in force at `t`; NULL when none is yet. */
 const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant t);
 /* The first price of the plan that takes usage of this meter with these dimension values; NULL when none does. */

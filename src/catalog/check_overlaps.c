@@ -119,21 +119,58 @@ static bool check_plans(struct loader *l, const struct plan *a, const struct pla
   return true;
 }
 
-static void check_contract(struct loader *l, const struct contract *contract) {
-  const struct catalog *c = l->catalog;
-  const struct plan *end = c->plans + c->plan_count;
-  if (!contract->own || contract->own->price_count == 0 || !check_plans(l, contract->own, contract->own)) {
+/* All versions of one plan against all of another. */
+static bool check_versions(struct loader *l, const struct plan *own, slice name) {
+  const struct plan *end = l->catalog->plans + l->catalog->plan_count;
+  for (const struct plan *p = first_version(l->catalog, name); p && p < end && slice_eq(p->name, name); p++) {
+    if (!check_plans(l, own, p)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool check_names(struct loader *l, slice name, slice other) {
+  const struct plan *end = l->catalog->plans + l->catalog->plan_count;
+  for (const struct plan *p = first_version(l->catalog, name); p && p < end && slice_eq(p->name, name); p++) {
+    if (!check_versions(l, p, other)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Thousands of customers have the same plan and add-ons: two names are looked at once. */
+static bool is_new(struct loader *l, struct map *seen, slice name, slice other) {
+  const char *pair = arena_printf(l->scratch, SLICE_FMT "\n" SLICE_FMT, SLICE_ARG(name), SLICE_ARG(other));
+  void **slot = map_put(seen, slice_of(pair));
+  bool fresh = *slot == NULL;
+  *slot = l;
+  return fresh;
+}
+
+static void check_part(struct loader *l, const struct contract *part, struct map *seen) {
+  const struct plan *own = part->own && part->own->price_count > 0 ? part->own : NULL;
+  if (own && (!check_plans(l, own, own) || !check_versions(l, own, part->plan_name))) {
     return;
   }
-  for (const struct plan *p = first_version(c, contract->plan_name); p && p < end; p++) {
-    if (!slice_eq(p->name, contract->plan_name) || !check_plans(l, contract->own, p)) {
+  for (size_t i = 0; i < part->add_on_count; i++) {
+    slice name = part->add_ons[i].plan_name;
+    if (own && !check_versions(l, own, name)) {
       return;
+    }
+    for (size_t k = 0; k <= i; k++) {
+      slice other = k == 0 ? part->plan_name : part->add_ons[k - 1].plan_name;
+      if (!slice_eq(name, other) && is_new(l, seen, name, other) && !check_names(l, name, other)) {
+        return;
+      }
     }
   }
 }
 
 void check_overlaps(struct loader *l) {
   const struct catalog *c = l->catalog;
+  struct map seen = {0};
   if (l->problems.count > 0) {
     return;
   }
@@ -142,7 +179,8 @@ void check_overlaps(struct loader *l) {
   }
   for (size_t i = 0; i < c->customer_count; i++) {
     for (size_t k = 0; k < c->customers[i].contract_count; k++) {
-      check_contract(l, &c->customers[i].contracts[k]);
+      check_part(l, &c->customers[i].contracts[k], &seen);
     }
   }
+  map_free(&seen);
 }

@@ -62,6 +62,7 @@ static void read_sections(struct loader *l, struct catalog_index *index) {
   read_plans(l);
   read_customers(l);
   read_pools(l);
+  check_currencies(l);
   check_overlaps(l);
 }
 

@@ -111,8 +111,53 @@ void read_pools(struct loader *l);
 const struct meter *meter_named(struct loader *l, const struct yaml *node); /* NULL and a problem when unknown */
 /* Of ISO 4217 or one of the catalog's virtual ones. */
 const struct currency *any_currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise);
+/* What holds together in a contract, its plan, its own terms and its add-ons, has one currency. */
+void check_currencies(struct loader *l);
 /* Is there any rate between the two, of whatever date? */
 bool any_exchange_rate(const struct catalog *c, const struct currency *from, const struct currency *to);
+
+/* ---- read_contracts.c ---- */
+#define CONTRACT_FEE_COUNTS_MAX 100
+void read_contracts(struct loader *l, const struct yaml *list, struct customer *out);
+void read_short_contract(struct loader *l, const struct yaml *map, struct customer *out);
+
+/* ---- contract_parts.c: a contract as written becomes parts ---- */
+struct phase {
+  const struct yaml *node;
+  slice plan_name;
+  struct time_span length;
+};
+enum change_when { CHANGE_NOW, CHANGE_PERIOD_END, CHANGE_TERM_END };
+struct change {
+  const struct yaml *node;
+  size_t index;       /* as written */
+  instant at, effect; /* decided; in force */
+  enum change_when when;
+  slice plan_name; /* empty: as before */
+  const struct fee_count *fee_counts;
+  size_t fee_count_count;
+  const struct add_on *add_ons; /* added, or with another count */
+  size_t add_on_count;
+  const slice *removed;
+  size_t removed_count;
+  bool cancels, keeps_rest;
+};
+struct contract_draft {
+  const struct yaml *node;
+  struct contract base;
+  instant end; /* with a cancellation taken into account */
+  bool has_term;
+  struct time_span term;
+  struct phase *phases;
+  size_t phase_count;
+  struct change *changes;
+  size_t change_count;
+};
+struct parts {
+  struct contract *items;
+  size_t count, capacity;
+};
+void contract_cut(struct loader *l, const struct customer *customer, struct contract_draft *draft, struct parts *out);
 
 /* ---- read_prices.c: what plans and contracts have in common ---- */
 #define TERMS_KEYS "prices", "fees", "allowances", "minimum"

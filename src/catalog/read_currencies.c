@@ -124,6 +124,34 @@ void read_exchange_rates(struct loader *l) {
   l->catalog->exchange_rate_count = count;
 }
 
+/* ---- checking ---- */
+
+static void check_part(struct loader *l, const struct contract *part) {
+  const struct plan *plan = first_version(l->catalog, part->plan_name), *other = part->own;
+  for (size_t i = 0; i < part->add_on_count && (!other || other->currency == plan->currency); i++) {
+    other = first_version(l->catalog, part->add_ons[i].plan_name);
+  }
+  if (other && other->currency != plan->currency) {
+    struct error err;
+    (void)error_set(&err, ERR_INVALID,
+                    "%s:%d: plan \"%s\" is in %s but \"%s\", which holds at the same time, is in %s: all of a contract "
+                    "that holds at a time has one currency",
+                    part->place.file, part->place.line, shown(l, plan->name), plan->currency->code,
+                    shown(l, other == part->own ? SLICE("the contract's own terms") : other->name),
+                    other->currency->code);
+    problem_take(l, &err);
+  }
+}
+
+void check_currencies(struct loader *l) {
+  const struct catalog *c = l->catalog;
+  for (size_t i = 0; l->problems.count == 0 && i < c->customer_count; i++) {
+    for (size_t k = 0; k < c->customers[i].contract_count; k++) {
+      check_part(l, &c->customers[i].contracts[k]);
+    }
+  }
+}
+
 /* ---- looking up ---- */
 
 /* How many rates come before the first of the pair that begins after `t`. */

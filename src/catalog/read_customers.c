@@ -1,5 +1,4 @@
-/* Reads the customers and their contracts: who buys on which plan, from when to when, and on which terms of their own.
- */
+/* Reads the customers: who buys, where, in which currency, and when invoices are made. */
 #include "catalog/private.h"
 
 #include <stdlib.h>
@@ -20,133 +19,31 @@ static const struct tax *tax_named(struct loader *l, const struct map *taxes, co
   return tax;
 }
 
-/* ---- contracts ---- */
+/* ---- when invoices are made ---- */
 
-static const struct plan *plan_named(struct loader *l, const struct yaml *node, const struct customer *customer) {
-  const struct catalog *c = l->catalog;
-  if (!node || !scalar(l, node)) {
-    return NULL;
-  }
-  const struct plan *plan = first_version(c, slice_trim(node->text));
-  if (!plan) {
-    problem(l, node, "there is no plan \"%s\"%s", shown(l, node->text),
-            did_you_mean_any(l, node->text, plan_name_at, c->plans, c->plan_count));
-  } else if (plan->currency != customer->currency && !any_exchange_rate(c, plan->currency, customer->currency)) {
-    problem(l, node,
-            "plan \"%s\" is in %s but the customer pays in %s: both must be the same, or exchange_rates must hold a "
-            "rate from %s to %s",
-            shown(l, plan->name), plan->currency->code, customer->currency->code, plan->currency->code,
-            customer->currency->code);
-  }
-  return plan;
-}
-
-/* Dates count in the customer's time zone, in which the customer is billed. */
-static void read_term(struct loader *l, const struct yaml *map, const char *from_key, const struct plan *first,
-                      const struct customer *customer, struct contract *out) {
-  const struct yaml *from = field(map, from_key), *to = field(map, "to");
-  char text[TIME_TEXT_MAX];
-  out->from = first ? first->valid_from : (instant){0};
-  out->to = INSTANT_MAX;
-  bool has_from = instant_of(l, from, customer->time_zone, &out->from);
-  instant_of(l, to, customer->time_zone, &out->to);
-  if (has_from && first && out->from.ns < first->valid_from.ns) {
-    problem(l, from,
-            "plan \"%s\" is valid from %s only (%s:%d): begin the contract then, or leave the plan's first "
-            "valid_from out",
-            shown(l, first->name), time_format(first->valid_from, text), first->place.file, first->place.line);
-  }
-  if (out->to.ns <= out->from.ns) {
-    problem(l, to ? to : map, "the contract ends before it begins");
-  }
-}
-
-static const struct plan *own_terms(struct loader *l, const struct yaml *map, const struct contract *contract,
-                                    const struct plan *first, const struct customer *customer) {
-  if (!field(map, "prices") && !field(map, "fees") && !field(map, "allowances") && !field(map, "minimum")) {
-    return NULL;
-  }
-  struct plan *own = arena_alloc(l->arena, sizeof *own);
-  own->name = contract->plan_name;
-  own->title = first ? first->title : contract->plan_name;
-  own->valid_from = contract->from;
-  own->currency = first ? first->currency : customer->currency;
-  own->place = contract->place;
-  read_terms(l, map, own);
-  return own;
-}
-
-static void read_contract(struct loader *l, const struct yaml *map, const struct customer *customer,
-                          struct contract *out) {
-  static const char *const keys[] = {"plan", "from", "to", TERMS_KEYS, NULL};
-  if (!is_map_of(l, map, keys)) {
+static void read_billing(struct loader *l, const struct yaml *map, struct billing *out) {
+  static const char *const keys[] = {"every", "day", "month", "grace_days", NULL};
+  static const char *const every[] = {"month", "quarter", "year", NULL};
+  *out = (struct billing){.day = 1, .month = 1};
+  if (!map || !is_map_of(l, map, keys)) {
     return;
   }
-  const struct plan *first = plan_named(l, needed(l, map, "plan", "which prices hold"), customer);
-  out->plan_name = first ? first->name : (slice){0};
-  read_term(l, map, "from", first, customer, out);
-  out->own = own_terms(l, map, out, first, customer);
-}
-
-struct read_contract {
-  struct contract contract;
-  const struct yaml *node;
-};
-
-static int compare_contracts(const void *a, const void *b) {
-  const struct read_contract *x = a, *y = b;
-  int order = (x->contract.from.ns > y->contract.from.ns) - (x->contract.from.ns < y->contract.from.ns);
-  return order != 0 ? order : (x->node->line > y->node->line) - (x->node->line < y->node->line);
-}
-
-static void read_contracts(struct loader *l, const struct yaml *list, struct customer *out) {
-  size_t count = list_count(l, list, CONTRACTS_MAX);
-  struct read_contract *read = arena_array(l->scratch, count, sizeof *read);
-  struct contract *contracts = arena_array(l->arena, count, sizeof *contracts);
-  const struct yaml *item = count ? list->child : NULL;
-  for (size_t i = 0; i < count; i++, item = item->next) {
-    read[i].node = item;
-    read[i].contract.place = place_of(l, item);
-    read_contract(l, item, out, &read[i].contract);
+  out->every = (enum cadence)choice_of(l, field(map, "every"), every, CADENCE_MONTH);
+  out->day = integer_of(l, field(map, "day"), 1, 31, 1);
+  out->month = integer_of(l, field(map, "month"), 1, 12, 1);
+  out->grace_days = integer_of(l, field(map, "grace_days"), 0, 60, 0);
+  if (out->every == CADENCE_MONTH && field(map, "month")) {
+    problem(l, field(map, "month"), "has no meaning for every: month: it says in which month a quarter or year begins");
   }
-  if (count > 0) {
-    qsort(read, count, sizeof *read, compare_contracts);
-  }
-  for (size_t i = 0; i < count; i++) {
-    contracts[i] = read[i].contract;
-    if (i > 0 && contracts[i - 1].to.ns > contracts[i].from.ns) {
-      problem(l, read[i].node, "overlaps the contract on line %d: end that one where this one begins",
-              contracts[i - 1].place.line);
-    }
-  }
-  out->contracts = contracts;
-  out->contract_count = count;
-}
-
-/* `plan: on-demand` and `since:` say in short what a list of one contract says. */
-static void read_short_contract(struct loader *l, const struct yaml *map, struct customer *out) {
-  const struct yaml *plan = field(map, "plan"), *since = field(map, "since");
-  if (!plan) {
-    if (since) {
-      problem(l, since, "goes with the short form \"plan:\"; in a list of contracts each has its own \"from\"");
-    }
-    return;
-  }
-  struct contract *contract = arena_alloc(l->arena, sizeof *contract);
-  const struct plan *first = plan_named(l, plan, out);
-  contract->place = place_of(l, plan);
-  contract->plan_name = first ? first->name : (slice){0};
-  read_term(l, map, "since", first, out, contract);
-  out->contracts = contract;
-  out->contract_count = 1;
 }
 
 /* ---- customers ---- */
 
 static void read_customer(struct loader *l, const struct yaml *map, const struct map *taxes, struct customer *out) {
-  static const char *const keys[] = {"id",           "name",      "address",   "country",      "email",     "tax_id",
-                                     "registration", "tax",       "group",     "currency",     "time_zone", "plan",
-                                     "since",        "contracts", "reference", "payment_days", WATCH_KEYS,  NULL};
+  static const char *const keys[] = {
+      "id",      "name",  "address",  "country",   "email",     "tax_id",    "registration",
+      "tax",     "group", "currency", "time_zone", "contracts", "reference", "payment_days",
+      "billing", "plan",  "since",    WATCH_KEYS,  NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -163,6 +60,7 @@ static void read_customer(struct loader *l, const struct yaml *map, const struct
   out->payment_days = integer_of(l, field(map, "payment_days"), 0, 365, 30);
   out->reference = name_of(l, field(map, "reference"));
   read_watches(l, map, &out->watches);
+  read_billing(l, field(map, "billing"), &out->billing);
   if (plan && contracts) {
     problem(l, contracts, "the customer has \"plan\" on line %d as well: keep one of the two forms", plan->line);
   } else if (contracts) {

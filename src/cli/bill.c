@@ -34,8 +34,12 @@ static bool write_one(const char *dir, struct rating_set *set, const struct cata
   if (!rating_set_invoice(set, catalog, rating, &invoice, err)) {
     return false;
   }
-  char *name =
-      arena_printf(set->arena, "%s/" SLICE_FMT "_" SLICE_FMT, dir, SLICE_ARG(rating->customer->id), SLICE_ARG(period));
+  char day[TIME_TEXT_MAX] = "";
+  if (rating->opening) {
+    time_format_date(rating->period.from, rating->customer->time_zone, day);
+  }
+  char *name = arena_printf(set->arena, "%s/" SLICE_FMT "_" SLICE_FMT "%s%s", dir, SLICE_ARG(rating->customer->id),
+                            SLICE_ARG(period), rating->opening ? "_opening_" : "", day);
   for (char *p = name + strlen(dir) + 1; *p; p++) {
     *p = *p == '/' ? '-' : *p;
   }
@@ -63,9 +67,11 @@ static bool print_all(const struct cli_args *args, struct rating_set *set, const
   if (cli_json(args)) {
     buf_add(&out, SLICE("[\n"));
   }
-  for (size_t i = 0; ok && i < set->rating_count; i++) {
-    ok = print_one(args, set, catalog, &set->ratings[i], i == 0, &out, err) &&
-         (!dir || write_one(dir, set, catalog, &set->ratings[i], period, err));
+  size_t count;
+  const struct rating *ratings = rating_set_all(set, &count);
+  for (size_t i = 0; ok && i < count; i++) {
+    ok = print_one(args, set, catalog, &ratings[i], i == 0, &out, err) &&
+         (!dir || write_one(dir, set, catalog, &ratings[i], period, err));
   }
   if (cli_json(args)) {
     buf_add(&out, SLICE("\n]\n"));

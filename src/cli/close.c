@@ -14,6 +14,7 @@ static void print_json(const struct close_result *r) {
   json_put_int(&w, "finalized", (int64_t)r->invoices);
   json_put_int(&w, "already_finalized", (int64_t)r->already);
   json_put_int(&w, "without_charges", (int64_t)r->empty);
+  json_put_int(&w, "later", (int64_t)r->later);
   json_put_int(&w, "unpriced", (int64_t)r->unpriced);
   json_key(&w, "sums");
   json_open_array(&w);
@@ -35,6 +36,9 @@ static void print_json(const struct close_result *r) {
 static void print_text(const struct close_result *r) {
   printf("%llu invoices finalized, %llu were already, %llu customers without charges\n",
          (unsigned long long)r->invoices, (unsigned long long)r->already, (unsigned long long)r->empty);
+  if (r->later > 0) {
+    printf("%llu customers' periods end later: close again then\n", (unsigned long long)r->later);
+  }
   for (size_t i = 0; i < r->sum_count; i++) {
     char subtotal[DECIMAL_TEXT_MAX * 2], tax[DECIMAL_TEXT_MAX * 2], total[DECIMAL_TEXT_MAX * 2];
     const struct currency *currency = currency_find(slice_of(r->sums[i].currency));

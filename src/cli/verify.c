@@ -39,10 +39,36 @@ static bool take_adjustments(struct verification *v, const struct json *document
   return ok;
 }
 
+/* An opening rests on the catalog alone. */
+static bool derive_opening(struct verification *v, const struct json *document, struct rating_set *set,
+                           struct invoice *out, struct error *err) {
+  slice id = text_at(document, "customer", "id");
+  const struct customer *customer = catalog_customer(v->catalog, id);
+  instant from;
+  struct rating *rating;
+  if (customer == NULL) {
+    return error_set(err, ERR_INVALID, "customer " SLICE_FMT " is not in the catalog", SLICE_ARG(id));
+  }
+  if (!time_parse_rfc3339(json_text(document, "from"), &from, err)) {
+    return error_at(err, "from");
+  }
+  *set = (struct rating_set){.arena = arena_new()};
+  rating = arena_alloc(set->arena, sizeof *rating);
+  if (rate_opening(set->arena, v->catalog, customer, from, rating, err) &&
+      rating_set_invoice(set, v->catalog, rating, out, err)) {
+    return true;
+  }
+  rating_set_free(set);
+  return false;
+}
+
 static bool derive(struct verification *v, const struct json *document, struct rating_set *set, struct invoice *out,
                    struct error *err) {
   const struct cli_args *args = v->args;
   slice customer = text_at(document, "customer", "id"), period = json_text(document, "period");
+  if (json_text(document, "part").len > 0) {
+    return derive_opening(v, document, set, out, err);
+  }
   if (customer.len == 0 || period.len == 0) {
     return error_set(err, ERR_INVALID, "this is not an invoice: customer.id and period are missing");
   }

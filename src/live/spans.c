@@ -12,10 +12,11 @@ bool span_period(const struct customer *customer, enum watch_per per, instant t,
     out->to.ns = out->from.ns + HOUR_NS;
     return true;
   }
+  if (per == WATCH_MONTH) {
+    return billing_month_at(customer, t, out, err);
+  }
   char date[TIME_TEXT_MAX];
-  time_format_date(t, customer->time_zone, date);
-  slice text = {date, per == WATCH_DAY ? strlen("YYYY-MM-DD") : strlen("YYYY-MM")};
-  return time_parse_period(text, customer->time_zone, out, err);
+  return time_parse_period(slice_of(time_format_date(t, customer->time_zone, date)), customer->time_zone, out, err);
 }
 
 void span_clear(struct live_span *span) {

@@ -26,7 +26,7 @@ static bool rate_wishes(struct live_view *v, struct book *reader, const struct s
   for (size_t i = 0; i < count; i++) {
     customers[i] = wishes[i].customer->customer;
   }
-  time_format_period(wishes[0].period, customers[0]->time_zone, period);
+  billing_period_name(customers[0], wishes[0].period, period);
   bool ok = book_rate_some(reader, customers, count, slice_of(period), v->position, &set, err);
   if (ok) {
     ok = judge_ratings(v, &set, wishes, count, now, out, err);
@@ -41,8 +41,8 @@ static bool same_month(const struct spend_wish *a, const struct spend_wish *b) {
   if (a->period.from.ns == b->period.from.ns && a->period.to.ns == b->period.to.ns) {
     return true;
   }
-  time_format_period(a->period, a->customer->customer->time_zone, text[0]);
-  time_format_period(b->period, b->customer->customer->time_zone, text[1]);
+  billing_period_name(a->customer->customer, a->period, text[0]);
+  billing_period_name(b->customer->customer, b->period, text[1]);
   return slice_is(slice_of(text[0]), text[1]);
 }
 

@@ -1,13 +1,13 @@
 /* Charges of a plan in another currency than the customer's: converted once, as their last step. */
 #include "rate/private.h"
 
-static bool no_rate(const struct rating *rating, const struct plan *plan, instant last, struct error *err) {
+static bool no_rate(const struct rating *rating, const struct plan *plan, instant moment, struct error *err) {
   char date[TIME_TEXT_MAX];
   const char *from = plan->currency->code, *to = rating->customer->currency->code;
   return error_set(err, ERR_INVALID,
                    "no exchange rate from %s to %s is in force on %s: plan \"" SLICE_FMT
                    "\" is in %s and the customer pays in %s; add one to exchange_rates",
-                   from, to, time_format_date(last, rating->customer->time_zone, date), SLICE_ARG(plan->name), from,
+                   from, to, time_format_date(moment, rating->customer->time_zone, date), SLICE_ARG(plan->name), from,
                    to);
 }
 
@@ -20,18 +20,24 @@ static bool convert(struct arena *arena, const struct exchange_rate *found, stru
                   SLICE_ARG(charge->name));
 }
 
+/* An opening charges in advance: it can not wait for the rate of its end. */
+static instant moment_of_rate(const struct rating *rating) {
+  return rating->opening ? rating->period.from : (instant){rating->period.to.ns - 1};
+}
+
 bool convert_charges(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
-                     const struct stretch *stretch, struct charges *charges, size_t from, struct error *err) {
-  const struct plan *plan = stretch->segment->plan;
-  const instant last = {rating->period.to.ns - 1};
-  if (plan->currency == rating->customer->currency || from == charges->count) {
-    return true;
-  }
-  const struct exchange_rate *found = catalog_exchange_rate(catalog, plan->currency, rating->customer->currency, last);
-  if (!found) {
-    return no_rate(rating, plan, last, err);
-  }
-  for (size_t i = from; i < charges->count; i++) {
+                     struct charges *charges, struct error *err) {
+  const struct currency *to = rating->customer->currency;
+  instant moment = moment_of_rate(rating);
+  for (size_t i = 0; i < charges->count; i++) {
+    const struct plan *plan = charges->items[i].segment->plan;
+    if (plan->currency == to) {
+      continue;
+    }
+    const struct exchange_rate *found = catalog_exchange_rate(catalog, plan->currency, to, moment);
+    if (!found) {
+      return no_rate(rating, plan, moment, err);
+    }
     if (!convert(arena, found, &charges->items[i], err)) {
       return false;
     }

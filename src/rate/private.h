@@ -20,11 +20,22 @@ MUST_USE bool quantity_times_fraction(quantity q, struct fraction f, quantity *o
 /* Raw units as units of the meter, half-even to 1e-9. */
 MUST_USE bool quantity_units(const struct meter *meter, quantity raw, quantity *units, struct error *err);
 
+/* ---- months.c ---- */
+/* `day`: on which months begin. */
+MUST_USE bool months_between(struct period p, const char *zone, int day, struct fraction *out, struct error *err);
+MUST_USE bool fraction_rate(struct fraction f, rate *out, struct error *err); /* half-even to 1e-12 */
+
 /* ---- segments.c ---- */
+#define TERMS_MAX (CONTRACT_ADD_ONS_MAX + 2)
+/* What holds at `t`: the contract's own first, then the plan, then add-ons, and how many times its fees count. */
+size_t terms_of(const struct catalog *catalog, const struct contract *contract, instant t,
+                const struct plan *terms[TERMS_MAX], quantity times[TERMS_MAX]);
 /* A segment, or a gap between segments, while it is being rated. */
 struct stretch {
-  const struct segment *segment;  /* NULL: no contract or no plan version is in force */
-  const struct plan *terms[2];    /* the contract's own first, then the plan */
+  const struct customer *customer;
+  const struct segment *segment; /* NULL: no contract or no plan version is in force */
+  const struct plan *terms[TERMS_MAX];
+  quantity times[TERMS_MAX];
   size_t term_count, price_count; /* prices of all terms together */
   instant from, to;
   struct fraction months; /* share of a month */
@@ -33,9 +44,9 @@ struct stretch {
   struct item *items;
   size_t count, capacity;
 };
-MUST_USE bool stretches_of(struct arena *arena, const struct customer *customer, struct period period,
-                           const struct segment *segments, size_t segment_count, struct stretch **out, size_t *count,
-                           struct error *err);
+MUST_USE bool stretches_of(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                           struct period period, const struct segment *segments, size_t segment_count,
+                           struct stretch **out, size_t *count, struct error *err);
 
 /* ---- collect.c: rows become items ---- */
 /* All that rows of one dimension set have in common in one stretch: what would take them. */
@@ -100,16 +111,52 @@ struct charges {
   struct charge *items;
   size_t count, capacity;
 };
+/* ---- intervals.c ---- */
+instant contract_start(const struct contract *contract);
+instant contract_planned_to(const struct contract *contract);
+/* The neighbouring part of the same contract; NULL when there is none. */
+const struct contract *part_before(const struct customer *customer, const struct contract *part);
+const struct contract *part_after(const struct customer *customer, const struct contract *part);
+/* Is what the part charges in advance invoiced when it begins, and not with the period that ends there? */
+MUST_USE bool part_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err);
+MUST_USE bool fee_interval(const struct customer *customer, const struct contract *part, enum fee_every every,
+                           instant t, struct period *out, struct error *err);
+struct held_fee {
+  const struct fee *fee; /* NULL: none */
+  const struct plan *plan;
+  quantity count, times;
+};
+quantity fee_count_in(const struct contract *part, const struct fee *fee);
+bool fee_is_long(const struct fee *fee); /* charged by intervals of its own: advance.c */
+/* The fee of that name and kind in force at `t`. */
+struct held_fee held_at(const struct catalog *catalog, const struct contract *part, instant t, const struct fee *like);
+/* As it was charged for an interval that reaches into the part: a fee that goes on unchanged from the part before was
+ * charged there. */
+struct held_fee held_for(const struct catalog *catalog, const struct customer *customer, const struct contract *part,
+                         struct period interval, const struct fee *like);
+bool held_same(const struct held_fee *a, const struct held_fee *b); /* the same money */
+
+/* ---- advance.c ---- */
+/* What falls due after the beginning of the period and up to its end: beginnings and ends of intervals. */
+MUST_USE bool charge_long_fees(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                               struct period period, struct charges *charges, struct error *err);
+/* What is due in advance at `at`, where parts open. */
+MUST_USE bool charge_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                             instant at, struct charges *charges, struct error *err);
+MUST_USE bool held_amount(const struct held_fee *held, struct period part, struct period whole, amount *out,
+                          quantity *units, struct error *err);
+MUST_USE bool long_fees_within(const struct catalog *catalog, const struct stretch *s, amount *sum, struct error *err);
+
 MUST_USE bool charge_fees(struct arena *arena, const struct catalog *catalog, const struct stretch *stretch,
                           struct charges *charges, struct error *err);
 /* `from` is the first of the stretch's charges. */
-MUST_USE bool charge_true_up(struct arena *arena, const struct stretch *stretch, struct charges *charges, size_t from,
-                             struct error *err);
+MUST_USE bool charge_true_up(struct arena *arena, const struct catalog *catalog, const struct stretch *stretch,
+                             struct charges *charges, size_t from, struct error *err);
 
 /* ---- convert.c ---- */
-/* The stretch's charges, from the `from`th on, into the customer's currency; nothing where the plan is in it. */
+/* All charges of the rating that are of plans in other currencies, into the customer's. */
 MUST_USE bool convert_charges(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
-                              const struct stretch *stretch, struct charges *charges, size_t from, struct error *err);
+                              struct charges *charges, struct error *err);
 
 /* ---- unpriced.c ---- */
 MUST_USE bool list_unpriced(struct arena *arena, const struct stretch *stretches, size_t stretch_count,

@@ -136,14 +136,13 @@ static bool charge_prices(struct work *w, const struct stretch *s, struct error 
   return true;
 }
 
-static bool rate_stretch(struct work *w, struct stretch *s, const struct rating *rating, struct error *err) {
+static bool rate_stretch(struct work *w, struct stretch *s, struct error *err) {
   size_t first = w->charges.count;
   if (!s->segment) {
     return true;
   }
   return draw_allowances(s, err) && charge_fees(w->arena, w->catalog, s, &w->charges, err) &&
-         charge_prices(w, s, err) && charge_true_up(w->arena, s, &w->charges, first, err) &&
-         convert_charges(w->arena, w->catalog, rating, s, &w->charges, first, err);
+         charge_prices(w, s, err) && charge_true_up(w->arena, w->catalog, s, &w->charges, first, err);
 }
 
 /* ---- the whole ---- */
@@ -166,8 +165,8 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
   const struct segment *segments;
   size_t segment_count;
   if (!rate_segments(w->arena, w->catalog, w->customer, out->period, &segments, &segment_count, err) ||
-      !stretches_of(w->arena, w->customer, out->period, segments, segment_count, &w->stretches, &w->stretch_count,
-                    err)) {
+      !stretches_of(w->arena, w->catalog, w->customer, out->period, segments, segment_count, &w->stretches,
+                    &w->stretch_count, err)) {
     return false;
   }
   const struct intake intake = {w->scratch, w->customer, out->period, w->stretches, w->stretch_count};
@@ -175,11 +174,13 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
     return false;
   }
   for (size_t i = 0; i < w->stretch_count; i++) {
-    if (!rate_stretch(w, &w->stretches[i], out, err)) {
+    if (!rate_stretch(w, &w->stretches[i], err)) {
       return false;
     }
   }
-  return list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) && keep_charges(w, out, err);
+  return charge_long_fees(w->arena, w->catalog, w->customer, out->period, &w->charges, err) &&
+         convert_charges(w->arena, w->catalog, out, &w->charges, err) &&
+         list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) && keep_charges(w, out, err);
 }
 
 static void free_work(struct work *w) {
@@ -199,4 +200,21 @@ bool rate_customer(struct arena *arena, const struct catalog *catalog, const str
   bool ok = rate_all(&w, rows, row_count, out, err);
   free_work(&w);
   return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
+}
+
+bool rate_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer, instant at,
+                  struct rating *out, struct error *err) {
+  struct work w = {.arena = arena, .catalog = catalog, .customer = customer};
+  struct period period;
+  *out = (struct rating){.customer = customer, .opening = true};
+  bool ok =
+      billing_period_at(customer, at, &period, err) && charge_opening(arena, catalog, customer, at, &w.charges, err);
+  out->period = (struct period){at, period.to};
+  ok = ok && convert_charges(arena, catalog, out, &w.charges, err) && keep_charges(&w, out, err);
+  vec_free(&w.charges);
+  return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
+}
+
+bool rate_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err) {
+  return part_opens(customer, part, opens, err);
 }

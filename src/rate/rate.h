@@ -15,8 +15,9 @@ MUST_USE bool rate_segments(struct arena *arena, const struct catalog *catalog, 
                             struct period period, const struct segment **segments, size_t *count, struct error *err);
 /* Where usage rows must be cut for this customer: the inner borders of the segments, and the borders of hours with
  * multipliers that are not on a full hour of UTC. Sorted. rate_cuts_max says for how many there should be room. */
-size_t rate_cuts(const struct segment *segments, size_t count, instant *cuts, size_t max);
-size_t rate_cuts_max(const struct segment *segments, size_t count);
+size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, size_t count, instant *cuts,
+                 size_t max);
+size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count);
 
 enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT };
 const char *charge_kind_name(enum charge_kind kind);
@@ -83,7 +84,9 @@ struct unpriced {
 struct rating {
   const struct customer *customer;
   struct period period;
-  const struct charge *charges; /* fees, then usage in the order of the plan, then true-ups, segment by segment */
+  bool opening;                 /* holds only what is due in advance where a contract or phase begins */
+  const struct charge *charges; /* fees, then usage in the order of the plan, then true-ups, segment by segment; last
+                                   fees whose intervals began (in advance) or ended */
   size_t charge_count;
   const struct unpriced *unpriced;
   size_t unpriced_count;
@@ -94,6 +97,12 @@ struct rating {
 MUST_USE bool rate_customer(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                             struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
                             struct error *err);
+/* What is due in advance at `at`, the beginning of a contract or of a phase inside a period (rate_opens): an invoice of
+ * its own, whose period runs from there to the end of the invoice period. Everything else that is charged in advance
+ * comes with the period that ends where its interval begins. */
+MUST_USE bool rate_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                           instant at, struct rating *out, struct error *err);
+MUST_USE bool rate_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err);
 /* The share of a month that [from, to) is, by the second: sum over the civil months it touches (in `zone`) of covered /
  * length of that month, as an exact fraction to 1e-12 half-even. A whole month is exactly 1. */
 MUST_USE bool rate_months(instant from, instant to, const char *zone, rate *out, struct error *err);

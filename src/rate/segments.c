@@ -1,4 +1,4 @@
-/* When which contract and plan version is in force, and what share of a month a stretch of time is. */
+/* When which contract and plan version is in force: a period is cut into segments and stretches. */
 #include "rate/private.h"
 
 #include <stdlib.h>
@@ -13,17 +13,51 @@ static instant earlier(instant a, instant b) {
   return a.ns < b.ns ? a : b;
 }
 
-/* Versions of a plan stand next to each other in the catalog, by valid_from. */
-static const struct plan *previous_version(const struct catalog *catalog, const struct plan *plan) {
-  return plan > catalog->plans && slice_eq(plan[-1].name, plan->name) ? plan - 1 : NULL;
+/* Where a stretch of time must be cut: at versions of plans, and at months where the period has several. */
+struct borders {
+  instant *items;
+  size_t count, capacity;
+  struct period within;
+};
+
+static void add_border(struct borders *b, instant t) {
+  if (t.ns > b->within.from.ns && t.ns < b->within.to.ns) {
+    vec_push(b, t);
+  }
 }
 
-static const struct plan *version_in_force_or_next(const struct catalog *catalog, slice name, struct period p) {
-  const struct plan *plan = catalog_plan_at(catalog, name, (instant){p.to.ns - 1});
-  while (plan && plan->valid_from.ns > p.from.ns && previous_version(catalog, plan)) {
-    plan = previous_version(catalog, plan);
+static void add_versions(struct borders *b, const struct catalog *catalog, slice plan_name) {
+  const struct plan *end = catalog->plans + catalog->plan_count;
+  const struct plan *plan = catalog_plan_at(catalog, plan_name, INSTANT_MAX);
+  for (; plan && plan >= catalog->plans && plan < end && slice_eq(plan->name, plan_name); plan--) {
+    add_border(b, plan->valid_from);
+    if (plan == catalog->plans) {
+      break;
+    }
   }
-  return plan;
+}
+
+/* Tiers, allowances and minimums are of a month, also where invoices are made each quarter or year. */
+static bool add_months(struct borders *b, const struct customer *customer, struct period period, struct error *err) {
+  struct period own;
+  if (!billing_period_at(customer, period.from, &own, err)) {
+    return false;
+  }
+  bool several = customer->billing.every != CADENCE_MONTH && own.from.ns == period.from.ns && own.to.ns == period.to.ns;
+  for (instant t = period.from; several && t.ns < period.to.ns;) {
+    struct period month;
+    if (!billing_month_at(customer, t, &month, err)) {
+      return false;
+    }
+    add_border(b, month.to);
+    t = month.to;
+  }
+  return true;
+}
+
+static int by_time(const void *a, const void *b) {
+  const instant *x = a, *y = b;
+  return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
 struct segment_list {
@@ -31,24 +65,36 @@ struct segment_list {
   size_t count, capacity;
 };
 
-static void add_segments(struct segment_list *list, const struct catalog *catalog, const struct contract *contract,
-                         struct period period) {
-  struct period p = {later(contract->from, period.from), earlier(contract->to, period.to)};
-  if (p.from.ns >= p.to.ns) {
-    return;
+static void add_segment(struct segment_list *list, const struct catalog *catalog, const struct contract *contract,
+                        instant from, instant to) {
+  const struct plan *plan = catalog_plan_at(catalog, contract->plan_name, from);
+  if (plan && from.ns < to.ns) {
+    vec_push(list, (struct segment){.contract = contract, .plan = plan, .from = from, .to = to});
   }
-  const struct plan *end = catalog->plans + catalog->plan_count;
-  const struct plan *plan = version_in_force_or_next(catalog, contract->plan_name, p);
-  while (plan && plan < end && slice_eq(plan->name, contract->plan_name) && plan->valid_from.ns < p.to.ns) {
-    const struct plan *next = plan + 1;
-    bool replaced = next < end && slice_eq(next->name, plan->name);
-    instant from = later(plan->valid_from, p.from);
-    instant to = replaced ? earlier(next->valid_from, p.to) : p.to;
-    if (from.ns < to.ns) {
-      vec_push(list, (struct segment){.contract = contract, .plan = plan, .from = from, .to = to});
-    }
-    plan = next;
+}
+
+static bool add_segments(struct segment_list *list, const struct catalog *catalog, const struct customer *customer,
+                         const struct contract *contract, struct period period, struct error *err) {
+  struct borders b = {.within = {later(contract->from, period.from), earlier(contract->to, period.to)}};
+  if (b.within.from.ns >= b.within.to.ns) {
+    return true;
   }
+  add_versions(&b, catalog, contract->plan_name);
+  for (size_t i = 0; i < contract->add_on_count; i++) {
+    add_versions(&b, catalog, contract->add_ons[i].plan_name);
+  }
+  bool ok = add_months(&b, customer, period, err);
+  if (b.count > 0) {
+    qsort(b.items, b.count, sizeof *b.items, by_time);
+  }
+  instant from = b.within.from;
+  for (size_t i = 0; ok && i < b.count; i++) {
+    add_segment(list, catalog, contract, from, b.items[i]);
+    from = b.items[i];
+  }
+  add_segment(list, catalog, contract, from, b.within.to);
+  vec_free(&b);
+  return ok;
 }
 
 bool rate_segments(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
@@ -57,8 +103,9 @@ bool rate_segments(struct arena *arena, const struct catalog *catalog, const str
     return error_set(err, ERR_INVALID, "the period to rate is empty or ends before it begins");
   }
   struct segment_list list = {0};
-  for (size_t i = 0; i < customer->contract_count; i++) {
-    add_segments(&list, catalog, &customer->contracts[i], period);
+  bool ok = true;
+  for (size_t i = 0; ok && i < customer->contract_count; i++) {
+    ok = add_segments(&list, catalog, customer, &customer->contracts[i], period, err);
   }
   struct segment *copy = arena_array(arena, list.count, sizeof *copy);
   for (size_t i = 0; i < list.count; i++) {
@@ -67,7 +114,7 @@ bool rate_segments(struct arena *arena, const struct catalog *catalog, const str
   *segments = copy;
   *count = list.count;
   vec_free(&list);
-  return true;
+  return ok;
 }
 
 /* ---- cuts ---- */
@@ -108,15 +155,10 @@ static void add_borders(struct cuts *cuts, const struct segment *s, bool first, 
   }
 }
 
-static int by_instant(const void *a, const void *b) {
-  const instant *x = a, *y = b;
-  return (x->ns > y->ns) - (x->ns < y->ns);
-}
-
 static size_t sort_cuts(struct cuts *cuts) {
   size_t kept = 0;
   if (cuts->count > 1) {
-    qsort(cuts->items, cuts->count, sizeof *cuts->items, by_instant);
+    qsort(cuts->items, cuts->count, sizeof *cuts->items, by_time);
   }
   for (size_t i = 0; i < cuts->count; i++) {
     if (kept == 0 || cuts->items[kept - 1].ns != cuts->items[i].ns) {
@@ -126,18 +168,14 @@ static size_t sort_cuts(struct cuts *cuts) {
   return kept;
 }
 
-static size_t terms_of(const struct segment *s, const struct plan *terms[2]) {
-  terms[0] = s->contract->own ? s->contract->own : s->plan;
-  terms[1] = s->plan;
-  return s->contract->own ? 2 : 1;
-}
-
-size_t rate_cuts(const struct segment *segments, size_t count, instant *items, size_t max) {
+size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, size_t count, instant *items,
+                 size_t max) {
   struct cuts cuts = {items, 0, max};
   for (size_t i = 0; i < count; i++) {
     const struct segment *s = &segments[i];
-    const struct plan *terms[2];
-    size_t term_count = terms_of(s, terms);
+    const struct plan *terms[TERMS_MAX];
+    quantity times[TERMS_MAX];
+    size_t term_count = terms_of(catalog, s->contract, s->from, terms, times);
     add_borders(&cuts, s, i == 0, i + 1 == count);
     for (size_t t = 0; t < term_count; t++) {
       for (size_t h = 0; h < terms[t]->hours_count; h++) {
@@ -149,12 +187,14 @@ size_t rate_cuts(const struct segment *segments, size_t count, instant *items, s
 }
 
 /* Two borders a day, and one where the clocks change. */
-size_t rate_cuts_max(const struct segment *segments, size_t count) {
+size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count) {
   size_t max = 0;
   for (size_t i = 0; i < count; i++) {
     const struct segment *s = &segments[i];
-    const struct plan *terms[2];
-    size_t term_count = terms_of(s, terms), days = (size_t)((s->to.ns - s->from.ns) / DAY_NS) + 2;
+    const struct plan *terms[TERMS_MAX];
+    quantity times[TERMS_MAX];
+    size_t term_count = terms_of(catalog, s->contract, s->from, terms, times);
+    size_t days = (size_t)((s->to.ns - s->from.ns) / DAY_NS) + 2;
     max += 2;
     for (size_t t = 0; t < term_count; t++) {
       max += terms[t]->hours_count * 3 * days;
@@ -163,82 +203,16 @@ size_t rate_cuts_max(const struct segment *segments, size_t count) {
   return max;
 }
 
-/* ---- months ---- */
-
-struct month {
-  struct civil first;
-  instant from, to;
-};
-
-static bool month_at(struct civil first, const char *zone, struct month *out, struct error *err) {
-  out->first = first;
-  return time_from_civil(first, zone, &out->from, err) &&
-         time_from_civil(time_add_months(first, 1), zone, &out->to, err);
-}
-
-/* The local month can differ by one from that of UTC. */
-static bool month_of(instant t, const char *zone, struct month *out, struct error *err) {
-  struct civil utc = time_civil_utc(t);
-  struct civil first = {.year = utc.year, .month = utc.month, .day = 1};
-  if (!month_at(first, zone, out, err)) {
-    return false;
-  }
-  if (t.ns < out->from.ns) {
-    return month_at(time_add_months(first, -1), zone, out, err);
-  }
-  return t.ns < out->to.ns || month_at(time_add_months(first, 1), zone, out, err);
-}
-
-static int64_t month_seconds(const struct month *m) {
-  int64_t ns = m->to.ns - m->from.ns;
-  must(ns > 0 && ns % NS_PER_S == 0);
-  return ns / NS_PER_S;
-}
-
-/* a/A + c/C + whole months between, over the common denominator A x C; months are whole seconds long. */
-static bool months_between(struct period p, const char *zone, struct fraction *out, struct error *err) {
-  struct month first, last;
-  if (p.to.ns < p.from.ns) {
-    return error_set(err, ERR_INVALID, "a share of a month was asked for a time that ends before it begins");
-  }
-  if (p.to.ns == p.from.ns) {
-    *out = (struct fraction){0, 1};
-    return true;
-  }
-  if (!month_of(p.from, zone, &first, err) || !month_of((instant){p.to.ns - 1}, zone, &last, err)) {
-    return false;
-  }
-  int64_t first_seconds = month_seconds(&first), last_seconds = month_seconds(&last);
-  int between = (last.first.year - first.first.year) * 12 + last.first.month - first.first.month - 1;
-  if (between < 0) {
-    *out = (struct fraction){p.to.ns - p.from.ns, (int128)first_seconds * NS_PER_S};
-  } else {
-    int128 lengths = (int128)first_seconds * last_seconds;
-    out->num = between * lengths * NS_PER_S + (int128)(first.to.ns - p.from.ns) * last_seconds +
-               (int128)(p.to.ns - last.from.ns) * first_seconds;
-    out->den = lengths * NS_PER_S;
-  }
-  fraction_reduce(out);
-  return true;
-}
-
-bool rate_months(instant from, instant to, const char *zone, rate *out, struct error *err) {
-  struct fraction months;
-  return months_between((struct period){from, to}, zone, &months, err) &&
-         int128_muldiv(RATE_ONE.e12, months.num, months.den, ROUND_HALF_EVEN, &out->e12, err);
-}
-
 /* ---- stretches ---- */
 
 static bool describe_share(struct arena *arena, const struct customer *customer, struct stretch *s, struct error *err) {
-  struct month month;
+  struct period month;
   rate months;
   char text[2][DECIMAL_TEXT_MAX];
   if (s->months.den == 1) {
     return true;
   }
-  if (!month_of(s->from, customer->time_zone, &month, err) ||
-      !rate_months(s->from, s->to, customer->time_zone, &months, err)) {
+  if (!billing_month_at(customer, s->from, &month, err) || !fraction_rate(s->months, &months, err)) {
     return false;
   }
   int64_t part = s->to.ns - s->from.ns, whole = month.to.ns - month.from.ns;
@@ -253,20 +227,42 @@ static bool describe_share(struct arena *arena, const struct customer *customer,
   return true;
 }
 
-static bool open_stretch(struct arena *arena, const struct customer *customer, const struct segment *segment,
-                         struct stretch *s, struct error *err) {
-  *s = (struct stretch){.segment = segment, .from = segment->from, .to = segment->to};
-  s->term_count = terms_of(segment, s->terms);
+size_t terms_of(const struct catalog *catalog, const struct contract *contract, instant t,
+                const struct plan *terms[TERMS_MAX], quantity times[TERMS_MAX]) {
+  size_t count = 0;
+  const struct plan *plan = catalog_plan_at(catalog, contract->plan_name, t);
+  if (contract->own) {
+    times[count] = QUANTITY_ONE;
+    terms[count++] = contract->own;
+  }
+  if (plan) {
+    times[count] = QUANTITY_ONE;
+    terms[count++] = plan;
+  }
+  for (size_t i = 0; i < contract->add_on_count && count < TERMS_MAX; i++) {
+    const struct plan *add_on = catalog_plan_at(catalog, contract->add_ons[i].plan_name, t);
+    if (add_on) {
+      times[count] = contract->add_ons[i].count;
+      terms[count++] = add_on;
+    }
+  }
+  return count;
+}
+
+static bool open_stretch(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                         const struct segment *segment, struct stretch *s, struct error *err) {
+  *s = (struct stretch){.customer = customer, .segment = segment, .from = segment->from, .to = segment->to};
+  s->term_count = terms_of(catalog, segment->contract, segment->from, s->terms, s->times);
   for (size_t i = 0; i < s->term_count; i++) {
     s->price_count += s->terms[i]->price_count;
   }
-  return months_between((struct period){s->from, s->to}, customer->time_zone, &s->months, err) &&
+  return months_between((struct period){s->from, s->to}, customer->time_zone, customer->billing.day, &s->months, err) &&
          describe_share(arena, customer, s, err);
 }
 
-bool stretches_of(struct arena *arena, const struct customer *customer, struct period period,
-                  const struct segment *segments, size_t segment_count, struct stretch **out, size_t *count,
-                  struct error *err) {
+bool stretches_of(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                  struct period period, const struct segment *segments, size_t segment_count, struct stretch **out,
+                  size_t *count, struct error *err) {
   struct stretch *list = arena_array(arena, 2 * segment_count + 1, sizeof *list);
   instant reached = period.from;
   *out = list;
@@ -275,7 +271,7 @@ bool stretches_of(struct arena *arena, const struct customer *customer, struct p
     if (segments[i].from.ns > reached.ns) {
       list[(*count)++] = (struct stretch){.from = reached, .to = segments[i].from};
     }
-    if (!open_stretch(arena, customer, &segments[i], &list[*count], err)) {
+    if (!open_stretch(arena, catalog, customer, &segments[i], &list[*count], err)) {
       return false;
     }
     (*count)++;

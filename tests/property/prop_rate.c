@@ -890,9 +890,9 @@ static void compare(const struct world *w, const struct rating *rating) {
 static void find_cuts(struct world *w) {
   struct error err;
   must(rate_segments(w->arena, &w->catalog, &w->customer, w->period, &w->segments, &w->segment_count, &err));
-  size_t max = rate_cuts_max(w->segments, w->segment_count);
+  size_t max = rate_cuts_max(&w->catalog, w->segments, w->segment_count);
   must(max <= CUTS_MAX);
-  w->cut_count = rate_cuts(w->segments, w->segment_count, w->cuts, max);
+  w->cut_count = rate_cuts(&w->catalog, w->segments, w->segment_count, w->cuts, max);
   for (size_t i = 0; i < w->cut_count; i++) {
     bool known = w->hours && w->cuts[i].ns % (3600 * NS_PER_S) != 0;
     for (size_t b = 0; b < w->border_count; b++) {

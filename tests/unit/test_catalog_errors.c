@@ -174,7 +174,7 @@ static void test_terms(void **state) {
   CHECK(BEFORE, {"plans: [{title: T}]\n", {"\"name\" is missing"}},
         {"plans: [{name: p, fees: [{price: 5}]}]\n", {"\"name\" is missing"}},
         {"plans: [{name: p, fees: [{name: F}]}]\n", {"\"price\" is missing"}},
-        {"plans: [{name: p, fees: [{name: F, price: 5, every: year}]}]\n", {"fees[0].every: ", "once, month, hour"}},
+        {"plans: [{name: p, fees: [{name: F, price: 5, every: week}]}]\n", {"fees[0].every: ", "once, month, hour"}},
         {"plans: [{name: p, fees: [{name: F, price: 5, count: 0}]}]\n", {"fees[0].count: "}},
         {"plans: [{name: p, fees: [{name: F, price: 5}, {name: F, price: 5}]}]\n", {"the fee \"F\""}},
         {"plans: [{name: p, allowances: [{included: 5}]}]\n", {"\"meter\" is missing"}},

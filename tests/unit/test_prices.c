@@ -57,8 +57,8 @@ static void open_world(struct world *w, const char *yaml, const char *period) {
   load(w, yaml);
   assert_true(time_parse_period(slice_of(period), w->customer->time_zone, &w->period, &err));
   assert_true(rate_segments(w->arena, w->catalog, w->customer, w->period, &segments, &count, &err));
-  instant *cuts = arena_array(w->arena, rate_cuts_max(segments, count), sizeof *cuts);
-  size_t cut_count = rate_cuts(segments, count, cuts, rate_cuts_max(segments, count));
+  instant *cuts = arena_array(w->arena, rate_cuts_max(w->catalog, segments, count), sizeof *cuts);
+  size_t cut_count = rate_cuts(w->catalog, segments, count, cuts, rate_cuts_max(w->catalog, segments, count));
   w->usage = usage_new(w->catalog);
   usage_window(w->usage, w->customer->id, w->period, cuts, cut_count);
 }
