@@ -365,6 +365,36 @@ static void a_rate_must_be_in_force(void **state) {
   assert_non_null(strstr(err.message, "from EUR to USD is in force on 2026-10-31"));
 }
 
+/* What is charged in advance, at the beginning of a contract, takes the rate of that moment. */
+static void an_opening_takes_the_rate_of_its_beginning(void **state) {
+  struct world *w = *state;
+  struct error err;
+  char text[DECIMAL_TEXT_MAX];
+  load(w, "currency: USD\n"
+          "exchange_rates: [{from: EUR, to: USD, rate: 2, on: 2026-01-01}, {from: EUR, to: USD, rate: 3, on: "
+          "2026-10-20}]\n"
+          "plans: [{name: p, currency: EUR, fees: [{name: seat, price: 31, in_advance: true}]}]\n"
+          "customers: [{id: acme, plan: p, since: 2026-10-01}]\n");
+  assert_true(rate_opening(w->arena, w->catalog, w->customer, w->customer->contracts[0].from, &w->rating, &err));
+  assert_string_equal(amount_text(w->rating.total, text), "62");
+  struct period october = {w->customer->contracts[0].from,
+                           {w->customer->contracts[0].from.ns + 31 * INT64_C(86400) * NS_PER_S}};
+  assert_true(rate_customer(w->arena, w->catalog, w->customer, october, NULL, 0, &w->rating, &err));
+  assert_string_equal(amount_text(w->rating.total, text), "93"); /* of November, at the rate of the end of October */
+}
+
+static void what_holds_together_has_one_currency(void **state) {
+  (void)state;
+#define TWO_PLANS(contract)                                                                                            \
+  "currency: USD\nexchange_rates: [{from: EUR, to: USD, rate: 1, on: 2026-01-01}]\n"                                   \
+  "plans: [{name: p}, {name: q, currency: EUR}]\ncustomers:\n  - {id: c, contracts: [{" contract "}]}\n"
+  assert_refused(TWO_PLANS("plan: p, add_ons: [{plan: q}]"), "c.yaml:5", "\"p\" is in USD but \"q\", which holds");
+  assert_accepted(TWO_PLANS("plan: q, add_ons: [{plan: q}], fees: [{name: f, price: 1}]"));
+  assert_accepted(TWO_PLANS("plan: q, phases: [{plan: p, for: 14 days}]"));
+  assert_refused(TWO_PLANS("plan: q, phases: [{plan: p, for: 14 days}], fees: [{name: f, price: 1}]"), "c.yaml:5",
+                 "the contract's own terms");
+}
+
 static void currencies_are_checked(void **state) {
   (void)state;
 #define RATES(text) "currency: USD\nexchange_rates: [" text "]\n"
@@ -455,6 +485,11 @@ static void usage_is_not_billed_twice(void **state) {
   assert_accepted(
       TWO("", ", filter: {model: x}", "{meter: all, match: {model: [y, z]}, price: 1}, {meter: part, price: 1}"));
   assert_accepted(TWO("", "", "{meter: all, match: {model: a}, price: 1}, {meter: part, match: {model: b}, price: 1}"));
+#define ADD_ON                                                                                                         \
+  "  - {name: q, prices: [{meter: part, price: 2}]}\n"                                                                 \
+  "customers:\n  - {id: c, contracts: [{plan: p, add_ons: [{plan: q}]}]}\n"
+  assert_refused(TWO("", "", "{meter: all, price: 1}") ADD_ON, "c.yaml:7", "again");
+  assert_accepted(TWO("", ", overlaps: all", "{meter: all, price: 1}") ADD_ON);
   assert_refused(TWO("", ", overlaps: [al]", BOTH), "meters[1].overlaps",
                  "no other meter \"al\": did you mean \"all\"?");
 }
@@ -478,6 +513,8 @@ int main(void) {
       TEST(a_plan_in_euros_is_paid_in_dollars),
       TEST(a_plan_in_credits_is_paid_in_money),
       TEST(a_rate_must_be_in_force),
+      TEST(an_opening_takes_the_rate_of_its_beginning),
+      cmocka_unit_test(what_holds_together_has_one_currency),
       cmocka_unit_test(currencies_are_checked),
       TEST(calls_and_tokens_are_priced_side_by_side),
       TEST(a_value_may_be_left_out_only_where_it_is_said),
