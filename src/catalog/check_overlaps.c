@@ -56,7 +56,18 @@ static bool match_meets_filters(const struct price_rule *p, const struct meter *
   return true;
 }
 
-static bool matches_meet(const struct price_rule *a, const struct price_rule *b) {
+static bool is_free(const struct price_rule *p) {
+  bool free_of_charge = !p->has_minimum || amount_is_zero(p->minimum);
+  for (size_t i = 0; free_of_charge && i < p->tier_count; i++) {
+    free_of_charge = amount_is_zero(p->tiers[i].each) && amount_is_zero(p->tiers[i].flat);
+  }
+  return free_of_charge;
+}
+
+static bool bill_the_same(const struct price_rule *a, const struct price_rule *b) {
+  if (is_free(a) || is_free(b)) {
+    return false;
+  }
   for (size_t i = 0; i < a->match_count; i++) {
     for (size_t j = 0; j < b->match_count; j++) {
       const struct match *x = &a->matches[i], *y = &b->matches[j];
@@ -92,7 +103,7 @@ static bool check_meters(struct loader *l, struct terms a, struct terms b) {
   for (size_t i = 0; i < a.prices->count; i++) {
     for (size_t j = 0; j < b.prices->count; j++) {
       const struct price_rule *x = &a.plan->prices[a.prices->prices[i]], *y = &b.plan->prices[b.prices->prices[j]];
-      if (too_many || matches_meet(x, y)) {
+      if (too_many || bill_the_same(x, y)) {
         refuse(l, x, y);
         return false;
       }

@@ -481,6 +481,9 @@ static void usage_is_not_billed_twice(void **state) {
   assert_accepted(TWO("", ", filter: {model: x}, overlaps: [all]", BOTH));
   assert_accepted(TWO(", overlaps: part", ", filter: {model: x}", BOTH));
   assert_accepted(TWO("", ", aggregation: max", BOTH));
+  assert_accepted(TWO("", ", filter: {model: x}", "{meter: all, price: 1}, {meter: part, price: 0}"));
+  assert_refused(TWO("", ", filter: {model: x}", "{meter: all, price: 1}, {meter: part, price: 0, minimum: 1}"),
+                 "count the same", "again");
   assert_accepted(TWO("", ", filter: {model: x}", "{meter: part, price: 1}"));
   assert_accepted(
       TWO("", ", filter: {model: x}", "{meter: all, match: {model: [y, z]}, price: 1}, {meter: part, price: 1}"));
