@@ -1,6 +1,8 @@
 /* Reads multipliers of prices: by dimension, and by hours of the local day and days of the week. */
 #include "catalog/private.h"
 
+#include <stdlib.h>
+
 /* ---- hours ---- */
 
 static bool digits(slice text, int *out) {
@@ -89,26 +91,36 @@ static bool same_hours(const struct hours *a, const struct hours *b) {
          slice_eq(slice_of(a->time_zone), slice_of(b->time_zone));
 }
 
+typedef VEC(const struct hours *) hours_list;
+
+static void add_hours(hours_list *list, const struct hours *wanted) {
+  for (size_t i = 0; i < list->count; i++) {
+    if (same_hours(list->items[i], wanted)) {
+      return;
+    }
+  }
+  vec_push(list, wanted);
+}
+
 void gather_hours(struct loader *l, const struct yaml *list, struct plan *plan) {
-  const struct hours **hours = NULL;
+  hours_list found = {0};
   for (size_t p = 0; p < plan->price_count; p++) {
-    for (size_t m = 0; m < plan->prices[p].multiplier_count; m++) {
-      const struct hours *wanted = plan->prices[p].multipliers[m].hours;
-      size_t i = 0;
-      while (wanted && i < plan->hours_count && !same_hours(hours[i], wanted)) {
-        i++;
-      }
-      if (wanted && i == HOURS_MAX) {
-        problem(l, list, "has multipliers by more than %d different stretches of hours", HOURS_MAX);
-        return;
-      }
-      if (wanted && i == plan->hours_count) {
-        hours = hours ? hours : arena_array(l->arena, HOURS_MAX, sizeof *hours);
-        hours[plan->hours_count++] = wanted;
+    for (size_t m = 0; m < plan->prices[p].multiplier_count && found.count <= HOURS_MAX; m++) {
+      if (plan->prices[p].multipliers[m].hours) {
+        add_hours(&found, plan->prices[p].multipliers[m].hours);
       }
     }
   }
-  plan->hours = hours;
+  if (found.count > HOURS_MAX) {
+    problem(l, list, "has multipliers by more than %d different stretches of hours", HOURS_MAX);
+  }
+  const struct hours **copy = arena_array(l->arena, found.count, sizeof *copy);
+  for (size_t i = 0; i < found.count; i++) {
+    copy[i] = found.items[i];
+  }
+  plan->hours = copy;
+  plan->hours_count = found.count;
+  vec_free(&found);
 }
 
 /* ---- multipliers ---- */

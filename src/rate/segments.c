@@ -168,22 +168,22 @@ static size_t sort_cuts(struct cuts *cuts) {
   return kept;
 }
 
-size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, size_t count, instant *items,
+size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, size_t count, instant *cuts,
                  size_t max) {
-  struct cuts cuts = {items, 0, max};
+  struct cuts found = {cuts, 0, max};
   for (size_t i = 0; i < count; i++) {
     const struct segment *s = &segments[i];
     const struct plan *terms[TERMS_MAX];
     quantity times[TERMS_MAX];
     size_t term_count = terms_of(catalog, s->contract, s->from, terms, times);
-    add_borders(&cuts, s, i == 0, i + 1 == count);
+    add_borders(&found, s, i == 0, i + 1 == count);
     for (size_t t = 0; t < term_count; t++) {
       for (size_t h = 0; h < terms[t]->hours_count; h++) {
-        add_hours(&cuts, terms[t]->hours[h], s->from, s->to);
+        add_hours(&found, terms[t]->hours[h], s->from, s->to);
       }
     }
   }
-  return sort_cuts(&cuts);
+  return sort_cuts(&found);
 }
 
 /* Two borders a day, and one where the clocks change. */
