@@ -198,6 +198,35 @@ static void put_allowances(struct json_out *w, const struct plan *plan) {
   json_close_array(w);
 }
 
+static void put_covers(struct json_out *w, const struct plan *plan, enum cover_kind kind) {
+  json_key(w, kind == COVER_RESERVATION ? "reservations" : "savings_plans");
+  json_open_array(w);
+  for (size_t i = 0; i < plan->cover_count; i++) {
+    const struct cover *c = &plan->covers[i];
+    if (c->kind != kind) {
+      continue;
+    }
+    json_open_object(w);
+    json_put_str(w, "name", c->name);
+    json_put_quantity(w, "quantity", c->quantity);
+    json_put_amount(w, kind == COVER_RESERVATION ? "price" : "hourly", c->each);
+    json_key(w, "covers");
+    json_open_array(w);
+    for (size_t u = 0; u < c->usage_count; u++) {
+      json_open_object(w);
+      json_put_str(w, "meter", c->usage[u].meter->name);
+      put_matches(w, c->usage[u].meter, c->usage[u].matches, c->usage[u].match_count);
+      if (kind == COVER_SAVINGS_PLAN) {
+        json_put_rate(w, "discount", c->usage[u].discount);
+      }
+      json_close_object(w);
+    }
+    json_close_array(w);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
 static void put_plan(struct json_out *w, const struct plan *plan) {
   json_open_object(w);
   json_put_str(w, "name", plan->name);
@@ -212,6 +241,8 @@ static void put_plan(struct json_out *w, const struct plan *plan) {
   json_close_array(w);
   put_fees(w, plan);
   put_allowances(w, plan);
+  put_covers(w, plan, COVER_RESERVATION);
+  put_covers(w, plan, COVER_SAVINGS_PLAN);
   if (plan->has_minimum) {
     json_put_amount(w, "minimum", plan->minimum);
   }

@@ -118,7 +118,7 @@ static bool draft_invoice(struct book *book, struct draft *d, struct error *err)
     return error_set(err, ERR_NOT_FOUND, "customer " SLICE_FMT " has no charges in " SLICE_FMT, SLICE_ARG(d->customer),
                      SLICE_ARG(d->period));
   }
-  return rating_set_invoice(&d->set, book_catalog(book), &d->set.ratings[0], &d->invoice, err);
+  return book_invoice(book, &d->set, &d->set.ratings[0], &d->invoice, err);
 }
 
 bool preview_read(struct api_call *call, struct book *book, struct error *err) {
@@ -173,12 +173,10 @@ bool finalize_read(struct api_call *call, struct book *book, struct error *err) 
 
 bool finalize_apply(struct api_call *call, struct book *book, struct error *err) {
   struct draft *d = call->state;
-  struct invoice invoice = d->invoice;
+  struct invoice invoice;
   bool existed;
   slice id;
-  if (!invoice_finalize(d->set.arena, book_db(book), book_ledger(book), &invoice, d->set.as_of, d->set.journal_position,
-                        &existed, &id, err) ||
-      (!existed && !book_tell_invoice(book, "invoice.finalized", id, err))) {
+  if (!book_finalize(book, &d->set, &d->set.ratings[0], &invoice, &existed, &id, err)) {
     return false;
   }
   struct found f = {.call = call};

@@ -114,6 +114,12 @@ api_work events_apply, customers_read, customer_read, plans_read, plan_read, usa
 api_stage webhook_prepare, webhook_rotate_prepare, replay_prepare;
 api_work webhooks_read, webhook_read, webhook_apply, webhook_rotate_apply, webhook_enable_apply, webhook_delete_apply,
     deliveries_read, replay_apply, webhook_test_apply;
+api_stage credit_prepare, top_up_prepare;
+api_work credits_read, credit_read, credit_apply, credit_expire_apply, credit_revoke_apply, balance_read, top_ups_read,
+    top_up_paid_apply, top_up_failed_apply;
+api_work commitments_read;
+api_stage clock_prepare;
+api_work clock_read, clock_advance;
 api_stage alert_prepare, entitlement_prepare;
 api_work alerts_read, alert_apply, alert_delete_apply;
 #endif

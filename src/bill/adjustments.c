@@ -23,6 +23,7 @@ static bool take_adjustment(const struct json *document, const struct json *a, s
   out->span.customer = json_text(json_get(document, "customer"), "id");
   out->span.period = json_text(a, "period");
   out->span.invoice = json_text(a, "invoice");
+  out->span.catalog = json_text(a, "catalog");
   return take_number(a, "from_event", &out->span.from_event, err) &&
          take_number(a, "to_event", &out->span.to_event, err) &&
          take_time(a, "as_of_before", &out->span.as_of_before, err) &&

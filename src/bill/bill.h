@@ -2,6 +2,7 @@
  * finalized exactly once. Building an invoice is pure; keeping it is one transaction. docs/invoicing.md. */
 #ifndef METERHOUSE_BILL_BILL_H
 #define METERHOUSE_BILL_BILL_H
+#include "credit/credit.h"
 #include "ledger/ledger.h"
 #include "rate/rate.h"
 
@@ -16,11 +17,17 @@ struct invoice_line {
   slice description;    /* "H100 on demand" */
   slice dates;          /* "2026-10-01 to 2026-10-15" when the segment is not the whole period, else empty */
   amount exact, amount; /* amount: exact rounded half-even to the minor unit; the rest is booked to "rounding" */
+  const struct credit_use *credit; /* CREDIT: the grant that pays, and how much; the line is that below zero */
 };
 struct invoice_tax {
   const struct tax *tax;
   amount base, amount;
 }; /* one a tax, rounded once */
+/* What a customer brings to an invoice, read by the caller as it stands. */
+struct invoice_purse {
+  const struct credit_grant *grants; /* that can be spent, in order: credit_open */
+  size_t grant_count;
+};
 struct invoice {
   slice id, number; /* number empty in a draft */
   enum invoice_status status;
@@ -35,22 +42,34 @@ struct invoice {
   size_t tax_count;
   amount exact;                          /* sum of the lines before rounding */
   amount subtotal, rounding, tax, total; /* subtotal = sum of lines; rounding = subtotal - exact */
+  const struct credit_use *credits;      /* paid in advance, applied to the total */
+  size_t credit_count;
+  amount prepaid, amount_due; /* sum of credits; total - prepaid */
   instant as_of; /* levels still open were metered up to here; 0 or the end of the period and later: to its end */
   uint64_t usage_events;
   char usage_digest[65]; /* evidence: the events this was made of */
   const struct rating *rating;
 };
-/* Pure: a draft from a rating. Lives in the arena. */
+/* Pure: a draft from a rating and from what the customer brings (NULL: nothing). Lives in the arena.
+ * Promotional and referral credit reduces what is taxed: a line below zero for each grant. Prepaid credit then pays of
+ * the total. Neither goes below zero; docs/credits.md has the order. */
 MUST_USE bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
-                            uint64_t usage_events, const char usage_digest[65], struct invoice *out, struct error *err);
+                            const struct invoice_purse *purse, uint64_t usage_events, const char usage_digest[65],
+                            struct invoice *out, struct error *err);
 /* Is the customer owed? Then the document is a credit note, of a series of its own. */
 bool invoice_is_credit(const struct invoice *invoice);
+/* Does credit pay all of it, so that it is paid at once? */
+bool invoice_is_covered(const struct invoice *invoice);
 /* Gives a draft its number and dates (due = issued + the customer's payment days). */
 void invoice_issue(struct arena *arena, struct invoice *invoice, slice id, slice number, instant issued);
 
 /* Canonical JSON document, money as strings, every line with its trace; ends with "seal": BLAKE2b-256 over the document
  * without it. Deterministic: same invoice, same bytes. */
 void invoice_to_json(const struct invoice *invoice, struct buf *out);
+/* What a reservation or savings plan did in a period, as an element of "commitments" in documents and answers; with its
+ * hours when the coverage holds them. docs/invoicing.md. */
+struct json_out;
+void coverage_put(struct json_out *w, const struct coverage *c);
 /* For the terminal. */
 void invoice_to_text(const struct invoice *invoice, struct buf *out);
 /* Does `document` (bytes of an invoice's JSON, pretty or not) agree with `derived`, member by member, and its seal with
@@ -63,6 +82,9 @@ MUST_USE bool invoice_verify(slice document, const struct invoice *derived,
 MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *catalog, slice document,
                                   struct adjustment_span **spans, size_t *span_count, struct charge **charges,
                                   size_t *charge_count, struct error *err);
+/* The grants a document used, each as it stood before: what invoice_build needs to come to the same draws. In the
+ * arena. */
+MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct invoice_purse *out, struct error *err);
 /* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. `logo_path` may be empty.
  */
 MUST_USE bool invoice_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err);
@@ -74,23 +96,25 @@ extern const struct db_migration bill_migrations[];
 extern const size_t bill_migration_count;
 struct stored_invoice {
   slice id, number, customer, currency, period, part, status;
+  slice catalog; /* digest of the one it was made with */
   amount total, paid;
   instant issued, due, from, to; /* from, to: the period */
   slice document;                /* JSON */
   uint64_t journal_position;
 };
 /* One step, inside the caller's transaction: number, document, and transfers: exact charges per product from
- * "customer/ID/receivable" to "revenue/PRODUCT", tax to "tax/NAME", rounding to or from "rounding". When the customer
- * already has a finalized (not void) invoice of this period `*existed` is set and that one's id is returned: never two.
+ * "customer/ID/receivable" to "revenue/PRODUCT", tax to "tax/NAME", rounding to or from "rounding", credit from its
+ * pocket to the receivable. The credit is taken from its grants: ERR_CONFLICT when one has less by now, then the draft
+ * is to be made anew. What is covered by credit is paid at once. When the customer already has a finalized (not void)
+ * invoice of this period `*existed` is set and that one's id is returned: never two.
  */
 MUST_USE bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger, struct invoice *draft,
                                instant now, uint64_t journal_position, bool *existed, slice *id, struct error *err);
 MUST_USE bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice payment_id, amount amount, instant now,
                           struct error *err); /* paid when covered; over-payment refused */
-MUST_USE bool
-invoice_void(struct db *db, struct ledger *ledger, slice id, instant now,
-             struct error *err); /* reverses its transfers; the number stays used; paid ones are refused */
-struct json_out;
+MUST_USE bool invoice_void(
+    struct db *db, struct ledger *ledger, slice id, instant now,
+    struct error *err); /* reverses its transfers, gives credit back; the number stays used; paid ones are refused */
 void stored_invoice_put(struct json_out *w,
                         const struct stored_invoice *i); /* the summary of it, without the document */
 typedef bool (*invoice_each)(void *context, const struct stored_invoice *i, struct error *err);

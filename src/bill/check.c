@@ -68,13 +68,70 @@ static bool check_transfers(struct check *c, const struct stored_invoice *i, str
   if (amount_cmp(sum, i->total) != 0) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": its transfers do not sum to its total", SLICE_ARG(i->number));
   }
-  amount paid;
-  if (!ledger_sum(c->ledger, i->id, CAUSE_PAYMENT, i->currency, &paid, err)) {
+  amount paid, prepaid = AMOUNT_ZERO;
+  bool given_back = slice_is(i->status, "void");
+  if (!ledger_sum(c->ledger, i->id, CAUSE_PAYMENT, i->currency, &paid, err) ||
+      (!given_back && !ledger_sum(c->ledger, i->id, CAUSE_PREPAID, i->currency, &prepaid, err)) ||
+      !amount_add(paid, prepaid, &paid, err)) {
     return false;
   }
   if (amount_cmp(paid, i->paid) != 0) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": its payments do not sum to what it says is paid",
          SLICE_ARG(i->number));
+  }
+  return true;
+}
+
+/* Each grant gave what the document says, and none gave anything it does not say. */
+static bool check_draw(struct check *c, const struct stored_invoice *i, const struct json *credit, amount value,
+                       amount *all, struct error *err) {
+  amount drawn;
+  slice grant = json_text(credit, "grant");
+  if (!amount_add(*all, value, all, err) || !credit_drawn(c->db, grant, i->id, &drawn, err)) {
+    return false;
+  }
+  if (amount_cmp(drawn, value) < 0) {
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": it states more of credit " SLICE_FMT " than was taken of it",
+         SLICE_ARG(i->number), SLICE_ARG(grant));
+  }
+  return true;
+}
+
+static bool check_draws(struct check *c, const struct stored_invoice *i, const struct json *document,
+                        struct error *err) {
+  amount value, all = AMOUNT_ZERO, drawn;
+  const struct json *lines = json_get(document, "lines"), *credits = json_get(document, "credits");
+  for (const struct json *l = lines ? lines->child : NULL; l; l = l->next) {
+    if (json_get(l, "credit") && (!document_amount(l, "amount", &value, err) ||
+                                  !check_draw(c, i, json_get(l, "credit"), amount_negate(value), &all, err))) {
+      return false;
+    }
+  }
+  for (const struct json *one = credits ? credits->child : NULL; one; one = one->next) {
+    if (!document_amount(one, "amount", &value, err) || !check_draw(c, i, one, value, &all, err)) {
+      return false;
+    }
+  }
+  if (!credit_drawn(c->db, (slice){0}, i->id, &drawn, err)) {
+    return false;
+  }
+  if (amount_cmp(drawn, all) != 0) {
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": the credit on it is not what was taken of grants for it",
+         SLICE_ARG(i->number));
+  }
+  return true;
+}
+
+static bool check_due(struct check *c, const struct stored_invoice *i, const struct json *document, struct error *err) {
+  amount prepaid, due, sum;
+  if (!document_prepaid(document, &prepaid, err) || json_get(document, "amount_due") == NULL) {
+    return err->code == ERR_NONE;
+  }
+  if (!document_amount(document, "amount_due", &due, err) || !amount_add(prepaid, due, &sum, err)) {
+    return false;
+  }
+  if (amount_cmp(sum, i->total) != 0) {
+    tell(c->bad, c->context, "invoice " SLICE_FMT ": credits + amount_due is not the total", SLICE_ARG(i->number));
   }
   return true;
 }
@@ -96,10 +153,10 @@ static bool check_document(struct check *c, struct arena *arena, const struct st
   check_column(c, i, document, "period", i->period);
   check_column(c, i, document, "currency", i->currency);
   check_column(c, i, json_get(document, "customer"), "id", i->customer);
-  if (!check_sums(c, i, document, &why)) {
+  if (!check_sums(c, i, document, &why) || !check_due(c, i, document, &why)) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": %s", SLICE_ARG(i->number), why.message);
   }
-  return check_transfers(c, i, err);
+  return check_draws(c, i, document, err) && check_transfers(c, i, err);
 }
 
 static bool check_one(void *context, const struct stored_invoice *i, struct error *err) {

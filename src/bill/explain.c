@@ -21,8 +21,10 @@ static void head(const struct json *document, const struct json *line, struct bu
   buf_addf(out, "  customer   " SLICE_FMT "\n", SLICE_ARG(json_text(json_get(document, "customer"), "id")));
   buf_addf(out, "  from       " SLICE_FMT " to " SLICE_FMT "\n", SLICE_ARG(json_text(line, "from")),
            SLICE_ARG(json_text(line, "to")));
-  buf_addf(out, "  plan       " SLICE_FMT ", version of " SLICE_FMT "\n", SLICE_ARG(json_text(line, "plan")),
-           SLICE_ARG(json_text(line, "plan_valid_from")));
+  if (json_text(line, "plan").len) {
+    buf_addf(out, "  plan       " SLICE_FMT ", version of " SLICE_FMT "\n", SLICE_ARG(json_text(line, "plan")),
+             SLICE_ARG(json_text(line, "plan_valid_from")));
+  }
   if (json_text(line, "price_at").len) {
     buf_addf(out, "  price      " SLICE_FMT " " SLICE_FMT " (" SLICE_FMT ")\n", SLICE_ARG(json_text(line, "model")),
              SLICE_ARG(json_text(line, "kind")), SLICE_ARG(json_text(line, "price_at")));
@@ -33,6 +35,9 @@ static void head(const struct json *document, const struct json *line, struct bu
   buf_addf(out, "  quantity   " SLICE_FMT " " SLICE_FMT, SLICE_ARG(json_text(line, "quantity")), SLICE_ARG(unit));
   if (json_text(line, "included").len) {
     buf_addf(out, ", of which " SLICE_FMT " included", SLICE_ARG(json_text(line, "included")));
+  }
+  if (json_text(line, "covered").len) {
+    buf_addf(out, ", of which " SLICE_FMT " covered by commitments", SLICE_ARG(json_text(line, "covered")));
   }
   if (json_text(line, "raw_quantity").len) {
     buf_addf(out, " = " SLICE_FMT " as metered / " SLICE_FMT, SLICE_ARG(json_text(line, "raw_quantity")),
@@ -55,6 +60,9 @@ static void step(const struct json *s, struct buf *out) {
            SLICE_ARG(json_text(s, "raw")));
   if (json_text(s, "included").len) {
     buf_addf(out, ", " SLICE_FMT " of it included", SLICE_ARG(json_text(s, "included")));
+  }
+  if (json_text(s, "covered").len) {
+    buf_addf(out, ", " SLICE_FMT " of it covered", SLICE_ARG(json_text(s, "covered")));
   }
   if (price) {
     buf_addf(out, " x " SLICE_FMT " / " SLICE_FMT, SLICE_ARG(json_text(price, "each")),
@@ -105,6 +113,17 @@ static void conversion(const struct json *document, const struct json *line, str
            SLICE_ARG(from), SLICE_ARG(json_text(c, "on")), SLICE_ARG(json_text(c, "rate_at")));
 }
 
+static void credit(const struct json *line, struct buf *out) {
+  const struct json *c = json_get(line, "credit");
+  if (c != NULL) {
+    buf_addf(out,
+             "  paid from  credit " SLICE_FMT " (" SLICE_FMT ", priority " SLICE_FMT "), of which " SLICE_FMT
+             " were available\n",
+             SLICE_ARG(json_text(c, "grant")), SLICE_ARG(json_text(c, "kind")), SLICE_ARG(json_text(c, "priority")),
+             SLICE_ARG(json_text(c, "available")));
+  }
+}
+
 static bool tail(const struct json *document, const struct json *line, struct buf *out, struct error *err) {
   amount exact, billed, rounding;
   char text[DECIMAL_TEXT_MAX];
@@ -137,6 +156,7 @@ static bool explain(struct arena *arena, slice bytes, uint32_t number, struct bu
   }
   conversion(document, line, out);
   adjustment(document, line, out);
+  credit(line, out);
   return tail(document, line, out, err);
 }
 

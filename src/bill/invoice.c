@@ -65,7 +65,8 @@ static bool add_tax(struct arena *arena, const struct customer *customer, struct
 }
 
 bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
-                   uint64_t usage_events, const char usage_digest[65], struct invoice *out, struct error *err) {
+                   const struct invoice_purse *purse, uint64_t usage_events, const char usage_digest[65],
+                   struct invoice *out, struct error *err) {
   *out = (struct invoice){.catalog = catalog,
                           .customer = rating->customer,
                           .period = rating->period,
@@ -81,10 +82,11 @@ bool invoice_build(struct arena *arena, const struct catalog *catalog, const str
       return error_at(err, "line \"" SLICE_FMT "\"", SLICE_ARG(c->name));
     }
   }
-  bool ok = amount_sub(out->subtotal, out->exact, &out->rounding, err) && add_tax(arena, rating->customer, out, err) &&
-            amount_add(out->subtotal, out->tax, &out->total, err);
-  must(!ok || amount_cmp(out->exact, rating->total) == 0);
-  return ok;
+  must(amount_cmp(out->exact, rating->total) == 0);
+  struct applying *applying;
+  return apply_given(arena, purse, out, &applying, err) && amount_sub(out->subtotal, out->exact, &out->rounding, err) &&
+         add_tax(arena, rating->customer, out, err) && amount_add(out->subtotal, out->tax, &out->total, err) &&
+         apply_prepaid(applying, err) && amount_sub(out->total, out->prepaid, &out->amount_due, err);
 }
 
 bool invoice_is_credit(const struct invoice *invoice) {

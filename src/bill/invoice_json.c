@@ -63,6 +63,9 @@ static void put_step(struct json_out *w, const struct trace_step *s) {
   if (!quantity_is_zero(s->included)) {
     json_put_quantity(w, "included", s->included);
   }
+  if (!quantity_is_zero(s->covered)) {
+    json_put_quantity(w, "covered", s->covered);
+  }
   if (s->price.per.e9 > 0) {
     put_price(w, "price", s->price);
   }
@@ -108,6 +111,9 @@ static void put_origin(struct json_out *w, const struct charge *c) {
   if (c->fee) {
     put_place(w, "price_at", c->fee->place);
   }
+  if (c->cover) {
+    put_place(w, "price_at", c->cover->place);
+  }
 }
 
 static void put_adjustment(struct json_out *w, const struct adjustment *a) {
@@ -115,6 +121,7 @@ static void put_adjustment(struct json_out *w, const struct adjustment *a) {
   json_open_object(w);
   json_put_str(w, "period", a->span.period);
   json_put_str(w, "invoice", a->span.invoice);
+  json_put_str(w, "catalog", a->span.catalog);
   json_put_int(w, "from_event", (int64_t)a->span.from_event);
   json_put_int(w, "to_event", (int64_t)a->span.to_event);
   json_put_instant(w, "as_of_before", a->span.as_of_before);
@@ -157,6 +164,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   if (!quantity_is_zero(c->included_units)) {
     json_put_quantity(w, "included", c->included_units);
   }
+  if (!quantity_is_zero(c->covered_units)) {
+    json_put_quantity(w, "covered", c->covered_units);
+  }
   if (c->meter && c->meter->base_per_unit.e9 != QUANTITY_E9) {
     json_put_quantity(w, "raw_quantity", c->raw);
     json_put_quantity(w, "raw_per_unit", c->meter->base_per_unit);
@@ -169,7 +179,15 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   put_money(w, "amount", line->amount, i);
   json_put_instant(w, "from", c->segment->from);
   json_put_instant(w, "to", c->segment->to);
-  put_origin(w, c);
+  if (c->segment->plan) {
+    put_origin(w, c);
+  }
+  if (line->credit) {
+    json_key(w, "credit");
+    json_open_object(w);
+    put_credit(w, line->credit);
+    json_close_object(w);
+  }
   if (c->adjustment) {
     put_adjustment(w, c->adjustment);
   }
@@ -205,6 +223,18 @@ static void put_unpriced(struct json_out *w, const struct rating *rating) {
   json_close_array(w);
 }
 
+static void put_commitments(struct json_out *w, const struct rating *rating) {
+  if (rating->coverage_count == 0) {
+    return;
+  }
+  json_key(w, "commitments");
+  json_open_array(w);
+  for (size_t i = 0; i < rating->coverage_count; i++) {
+    coverage_put(w, &rating->coverages[i]);
+  }
+  json_close_array(w);
+}
+
 static void put_taxes(struct json_out *w, const struct invoice *i) {
   json_key(w, "taxes");
   json_open_array(w);
@@ -230,6 +260,11 @@ static void put_totals(struct json_out *w, const struct invoice *i) {
   put_taxes(w, i);
   put_money(w, "tax", i->tax, i);
   put_money(w, "total", i->total, i);
+  if (i->credit_count > 0) {
+    put_credits(w, i);
+    put_money(w, "prepaid", i->prepaid, i);
+    put_money(w, "amount_due", i->amount_due, i);
+  }
 }
 
 static void put_head(struct json_out *w, const struct invoice *i) {
@@ -269,6 +304,7 @@ static void put_document(struct json_out *w, const struct invoice *i) {
   json_close_array(w);
   put_unpriced(w, i->rating);
   put_totals(w, i);
+  put_commitments(w, i->rating);
   json_key(w, "usage");
   json_open_object(w);
   json_put_int(w, "events", (int64_t)i->usage_events);

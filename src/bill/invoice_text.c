@@ -63,8 +63,28 @@ static void totals(const struct invoice *i, struct buf *out) {
     sum(i, label, i->taxes[t].amount, out);
   }
   sum(i, "TOTAL", i->total, out);
+  if (i->credit_count > 0) {
+    sum(i, "paid in advance", amount_negate(i->prepaid), out);
+    sum(i, "AMOUNT DUE", i->amount_due, out);
+  }
   buf_addf(out, "\nexact sum of the lines %s; rounding booked %s; %llu events\n", amount_text(i->exact, exact),
            amount_text(i->rounding, rounding), (unsigned long long)i->usage_events);
+}
+
+/* Reservations and savings plans: how full they were, and what share of the usage was theirs. */
+static void commitments(const struct invoice *i, struct buf *out) {
+  char used[2 * DECIMAL_TEXT_MAX], of[2 * DECIMAL_TEXT_MAX], shares[2][DECIMAL_TEXT_MAX];
+  for (size_t n = 0; n < i->rating->coverage_count; n++) {
+    const struct coverage *c = &i->rating->coverages[n];
+    bool units = c->cover->kind == COVER_RESERVATION;
+    slice unit = units ? c->cover->usage[0].meter->unit : slice_of(i->customer->currency->code);
+    buf_addf(out,
+             "  *  " SLICE_FMT ": used %s of %s " SLICE_FMT " (%s), covering %s of usage; %u of %u hours not full\n",
+             SLICE_ARG(c->cover->name), units ? quantity_text(c->used, used) : money(i, c->spent, used),
+             units ? quantity_text(c->capacity, of) : money(i, c->cost, of), SLICE_ARG(unit),
+             c->has_utilization ? rate_percent(c->utilization, shares[0]) : "-",
+             c->has_coverage ? rate_percent(c->coverage, shares[1]) : "-", c->hours_unused, c->hours);
+  }
 }
 
 void invoice_to_text(const struct invoice *i, struct buf *out) {
@@ -80,5 +100,6 @@ void invoice_to_text(const struct invoice *i, struct buf *out) {
     buf_addf(out, "  !  UNPRICED " SLICE_FMT ": %s " SLICE_FMT " (%s)\n", SLICE_ARG(un->meter->name),
              quantity_text(un->units, units), SLICE_ARG(un->meter->unit), un->why);
   }
+  commitments(i, out);
   totals(i, out);
 }

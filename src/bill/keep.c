@@ -17,8 +17,10 @@ const struct db_migration bill_migrations[] = {
                           " from_event INTEGER NOT NULL, to_event INTEGER NOT NULL, as_of INTEGER NOT NULL,"
                           " PRIMARY KEY(carrier, invoice));"},
     {"bill-4-part", "ALTER TABLE invoice ADD COLUMN part TEXT NOT NULL DEFAULT '';"
+                    "ALTER TABLE invoice ADD COLUMN catalog TEXT NOT NULL DEFAULT '';"
                     "DROP INDEX invoice_live;"
-                    "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period, part) WHERE status <> 'void';"},
+                    "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period, part) WHERE status <> 'void';"
+                    "CREATE INDEX invoice_customer ON invoice(customer, id);"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -104,21 +106,23 @@ static void post(struct posting *p, const char *what, slice to, amount value, sl
   }
   bool back = amount_cmp(value, AMOUNT_ZERO) < 0;
   vec_push(&p->transfers,
-           (struct transfer){.id = slice_of(arena_printf(p->arena, SLICE_FMT "/%s", SLICE_ARG(p->invoice->id), what)),
-                             .from = back ? to : p->receivable,
-                             .to = back ? p->receivable : to,
-                             .currency = slice_of(p->invoice->customer->currency->code),
-                             .amount = back ? amount_negate(value) : value,
-                             .time = p->invoice->issued,
-                             .cause = back && !slice_eq(cause, CAUSE_ROUNDING_DOWN) ? CAUSE_CREDIT : cause,
-                             .reference = p->invoice->id});
+           (struct transfer){
+               .id = slice_of(arena_printf(p->arena, SLICE_FMT "/%s", SLICE_ARG(p->invoice->id), what)),
+               .from = back ? to : p->receivable,
+               .to = back ? p->receivable : to,
+               .currency = slice_of(p->invoice->customer->currency->code),
+               .amount = back ? amount_negate(value) : value,
+               .time = p->invoice->issued,
+               .cause = back && (slice_eq(cause, CAUSE_CHARGE) || slice_eq(cause, CAUSE_TAX)) ? CAUSE_CREDIT : cause,
+               .reference = p->invoice->id});
 }
 
 static void post_lines(struct posting *p) {
   for (size_t i = 0; i < p->invoice->line_count; i++) {
     const struct invoice_line *line = &p->invoice->lines[i];
     char account[ACCOUNT_NAME_MAX];
-    slice to = arena_copy(p->arena, slice_of(account_revenue(line->charge->product, account)));
+    slice to = line->credit ? line->credit->grant->pocket
+                            : arena_copy(p->arena, slice_of(account_revenue(line->charge->product, account)));
     post(p, arena_printf(p->arena, "line/%u", line->number), to, line->exact, CAUSE_CHARGE);
   }
 }
@@ -131,6 +135,14 @@ static void post_taxes(struct posting *p) {
   }
 }
 
+static void post_prepaid(struct posting *p) {
+  for (size_t i = 0; i < p->invoice->credit_count; i++) {
+    const struct credit_use *use = &p->invoice->credits[i];
+    post(p, arena_printf(p->arena, "prepaid/%zu", i + 1), use->grant->pocket, amount_negate(use->amount),
+         CAUSE_PREPAID);
+  }
+}
+
 static bool post_all(struct arena *arena, struct ledger *ledger, const struct invoice *invoice, struct error *err) {
   char account[ACCOUNT_NAME_MAX];
   struct posting p = {.arena = arena, .invoice = invoice};
@@ -139,28 +151,31 @@ static bool post_all(struct arena *arena, struct ledger *ledger, const struct in
   post(&p, "rounding", SLICE("rounding"), invoice->rounding,
        amount_cmp(invoice->rounding, AMOUNT_ZERO) > 0 ? CAUSE_ROUNDING_UP : CAUSE_ROUNDING_DOWN);
   post_taxes(&p);
+  post_prepaid(&p);
   bool ok = p.transfers.count == 0 || ledger_transfer_all(ledger, p.transfers.items, p.transfers.count, err);
   vec_free(&p.transfers);
   return ok;
 }
 
 static bool store(struct db *db, const struct invoice *i, slice series, slice period, uint64_t position,
-                  struct error *err) {
+                  enum invoice_status status, struct error *err) {
   struct buf document;
   buf_init(&document, DOCUMENT_BYTES_MAX);
   invoice_to_json(i, &document);
   bool ok = !document.failed ||
             error_set(err, ERR_LIMIT, "the invoice document is larger than %zu bytes", DOCUMENT_BYTES_MAX);
-  ok = ok && db_run(db,
-                    "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
-                    "status, total, paid,"
-                    " issued, due, document, journal_position, part) VALUES($1, $2, $3, $4, $5, $6, $7, $8,"
-                    " 'finalized', $9, '0', $10, $11, $12, $13, $14)",
-                    DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
-                              DB_I(i->period.from.ns), DB_I(i->period.to.ns),
-                              DB_T(slice_of(i->customer->currency->code)), DB_A(i->total), DB_I(i->issued.ns),
-                              DB_I(i->due.ns), DB_B(buf_slice(&document)), DB_I((int64_t)position), DB_T(i->part)),
-                    NULL, err);
+  ok = ok &&
+       db_run(db,
+              "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
+              "status, total, paid,"
+              " issued, due, document, journal_position, part, catalog) VALUES($1, $2, $3, $4, $5, $6, $7, $8,"
+              " $16, $9, $17, $10, $11, $12, $13, $14, $15)",
+              DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
+                        DB_I(i->period.from.ns), DB_I(i->period.to.ns), DB_T(slice_of(i->customer->currency->code)),
+                        DB_A(i->total), DB_I(i->issued.ns), DB_I(i->due.ns), DB_B(buf_slice(&document)),
+                        DB_I((int64_t)position), DB_T(i->part), DB_T(i->catalog->digest_hex),
+                        DB_T(slice_of(invoice_status_name(status))), DB_A(i->prepaid)),
+              NULL, err);
   buf_free(&document);
   return ok;
 }
@@ -197,13 +212,19 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
     return true;
   }
   slice series, number;
+  size_t use_count;
+  const struct credit_use *uses = credit_uses(arena, draft, &use_count);
+  if (use_count > 0 && !credit_activate(db, ledger, draft->customer->id, now, err)) {
+    return false;
+  }
   if (!next_number(arena, db, draft->catalog, invoice_is_credit(draft), now, &series, &number, err)) {
     return false;
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
   *id = draft->id;
-  return post_all(arena, ledger, draft, err) && store(db, draft, series, period, journal_position, err) &&
-         keep_adjustments(db, draft, err);
+  enum invoice_status status = invoice_is_covered(draft) ? INVOICE_PAID : INVOICE_FINALIZED;
+  return credit_draw(db, uses, use_count, draft->id, now, err) && post_all(arena, ledger, draft, err) &&
+         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err);
 }
 
 /* ---- reading ---- */
@@ -226,23 +247,33 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .to = {db_int(row, 12)},
                              .from = {db_int(row, 13)},
                              .part = db_bytes(row, 14),
+                             .catalog = db_bytes(row, 15),
                              .journal_position = (uint64_t)db_int(row, 10),
                              .document = db_bytes(row, 11)};
   return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
 }
 
+#define COLUMNS                                                                                                        \
+  "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"                 \
+  " CASE WHEN $1 = 1 THEN document END, period_to, period_from, part, catalog FROM invoice "
+#define FILTERS " AND ($3 = '' OR period = $3) AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $6"
+
+/* A text of its own for each way in, so that each finds its index. */
 bool invoice_list(struct db *db, const struct invoice_query *q, invoice_each each, void *context, struct error *err) {
   struct listing l = {each, context};
   int64_t limit = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
-  return db_query(
-      db,
-      "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"
-      " CASE WHEN $6 = 1 THEN document END, period_to, period_from, part FROM invoice"
-      " WHERE ($1 = '' OR id = $1 OR number = $1) AND ($2 = '' OR customer = $2) AND ($3 = '' OR period = $3)"
-      " AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $7",
-      DB_VALUES(DB_T(q->id), DB_T(q->customer), DB_T(q->period), DB_T(q->status), DB_T(q->after_id),
-                DB_I(q->with_document), DB_I(limit)),
-      list_one, &l, err);
+  slice by = q->id.len > 0 ? q->id : q->customer;
+  const struct db_value values[] = {DB_I(q->with_document), DB_T(by),    DB_T(q->period),  DB_T(q->status),
+                                    DB_T(q->after_id),      DB_I(limit), DB_T(q->customer)};
+  size_t count = sizeof values / sizeof *values;
+  if (q->id.len > 0) {
+    return db_query(db, COLUMNS "WHERE (id = $2 OR number = $2) AND ($7 = '' OR customer = $7)" FILTERS, values, count,
+                    list_one, &l, err);
+  }
+  if (q->customer.len > 0) {
+    return db_query(db, COLUMNS "WHERE customer = $2" FILTERS, values, count - 1, list_one, &l, err);
+  }
+  return db_query(db, COLUMNS "WHERE $2 = ''" FILTERS, values, count - 1, list_one, &l, err);
 }
 
 /* A copy that outlives the query. */
@@ -352,6 +383,13 @@ static bool reverse_all(struct arena *arena, struct ledger *ledger, slice id, co
       return false;
     }
   }
+  const struct json *credits = json_get(document, "credits");
+  number = 1;
+  for (const struct json *c = credits ? credits->child : NULL; c; c = c->next, number++) {
+    if (!reverse_one(arena, ledger, id, arena_printf(arena, "prepaid/%u", number), now, err)) {
+      return false;
+    }
+  }
   return document_amount(document, "rounding", &value, err) &&
          (amount_is_zero(value) || reverse_one(arena, ledger, id, "rounding", now, err));
 }
@@ -386,15 +424,19 @@ static bool void_found(struct db *db, struct ledger *ledger, const struct found_
                        struct error *err) {
   const struct stored_invoice *i = &f->invoice;
   const struct json *document;
+  amount prepaid;
   if (slice_is(i->status, "void")) {
     return true;
   }
-  if (!amount_is_zero(i->paid)) {
+  if (!document_parse(f->arena, i->document, &document, err) || !document_prepaid(document, &prepaid, err)) {
+    return false;
+  }
+  if (amount_cmp(i->paid, prepaid) != 0) {
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
   }
-  return no_one_adjusts(f->arena, db, i->id, err) && document_parse(f->arena, i->document, &document, err) &&
-         reverse_all(f->arena, ledger, i->id, document, now, err) &&
-         db_run(db, "UPDATE invoice SET status = 'void' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
+  return no_one_adjusts(f->arena, db, i->id, err) && reverse_all(f->arena, ledger, i->id, document, now, err) &&
+         credit_return(db, ledger, i->id, now, err) &&
+         db_run(db, "UPDATE invoice SET status = 'void', paid = '0' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
 }
 
 bool invoice_void(struct db *db, struct ledger *ledger, slice id, instant now, struct error *err) {

@@ -289,13 +289,22 @@ static void price_words(const struct json *line, char out[160]) {
   }
 }
 
-/* What stands in small under a description: the days it covers, and what was included. */
+/* ", of which 20 covered", after what stands there already. */
+static void add_part(const struct json *line, const char *key, char out[200]) {
+  char quantity_words[96];
+  size_t n = strlen(out);
+  slice words = json_text(line, key);
+  if (words.len > 0) {
+    snprintf(out + n, 200 - n, "%sof which " SLICE_FMT " %s", n > 0 ? ", " : "",
+             SLICE_ARG(shown_quantity(words, quantity_words)), key);
+  }
+}
+
+/* What stands in small under a description: the days it covers, what was included, what reservations covered. */
 static void small_print(const struct json *line, char out[200]) {
-  char included_quantity[96];
-  slice dates = json_text(line, "dates"), included = json_text(line, "included");
-  slice q = included.len ? shown_quantity(included, included_quantity) : (slice){0};
-  snprintf(out, 200, SLICE_FMT "%s%s" SLICE_FMT "%s", SLICE_ARG(dates), dates.len && q.len ? ", " : "",
-           q.len ? "of which " : "", SLICE_ARG(q), q.len ? " included" : "");
+  snprintf(out, 200, SLICE_FMT, SLICE_ARG(json_text(line, "dates")));
+  add_part(line, "included", out);
+  add_part(line, "covered", out);
 }
 
 static void draw_line(struct sheet *s, const struct json *line) {
@@ -342,13 +351,39 @@ static void totals(struct sheet *s) {
   for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
     total(s, json_text(t, "label"), json_text(t, "amount"), "DejaVu Sans 8.5");
   }
+  slice due = json_text(s->document, "amount_due");
+  if (due.len > 0) {
+    total(s, SLICE("Total"), json_text(s->document, "total"), "DejaVu Sans 8.5");
+    total(s, SLICE("Paid in advance"), json_text(s->document, "prepaid"), "DejaVu Sans 8.5");
+  }
   snprintf(label, sizeof label, "Total due in " SLICE_FMT, SLICE_ARG(json_text(s->document, "currency")));
   s->y += 3;
-  total(s, slice_of(label), json_text(s->document, "total"), "DejaVu Sans Bold 10.5");
+  total(s, slice_of(label), due.len > 0 ? due : json_text(s->document, "total"), "DejaVu Sans Bold 10.5");
   s->y += 10;
   style(s, "DejaVu Sans 7.5", 0.35);
   for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
     line_of(s, MARGIN, RIGHT - MARGIN, json_text(t, "note"));
+  }
+}
+
+/* How full reservations and savings plans were, and what share of the usage they covered. */
+static void commitments(struct sheet *s) {
+  const struct json *list = json_get(s->document, "commitments");
+  for (const struct json *c = list ? list->child : NULL; c; c = c->next) {
+    char used[DECIMAL_TEXT_MAX], share[DECIMAL_TEXT_MAX], words[400];
+    struct error ignored = {0};
+    rate utilization, coverage;
+    if (!rate_parse(json_text(c, "utilization"), &utilization, &ignored)) {
+      continue;
+    }
+    int n = snprintf(words, sizeof words, SLICE_FMT ": %s used", SLICE_ARG(json_text(c, "name")),
+                     rate_percent(utilization, used));
+    if (rate_parse(json_text(c, "coverage"), &coverage, &ignored)) {
+      snprintf(words + n, sizeof words - (size_t)n, ", covering %s of usage", rate_percent(coverage, share));
+    }
+    need(s, 14, false);
+    style(s, "DejaVu Sans 7.5", 0.35);
+    line_of(s, MARGIN, RIGHT - MARGIN, slice_of(words));
   }
 }
 
@@ -362,6 +397,7 @@ static void draw(struct sheet *s, const char *logo_path) {
     draw_line(s, line);
   }
   totals(s);
+  commitments(s);
   footer(s);
   cairo_show_page(s->cr);
 }

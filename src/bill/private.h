@@ -29,4 +29,20 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_UP SLICE("rounding up")     /* the customer owes more than the exact sum */
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PAYMENT SLICE("payment")
+#define CAUSE_PREPAID SLICE("prepaid") /* credit paid in advance, applied to the total */
+
+/* ---- credits.c ---- */
+struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
+/* Lines of kind credit, for what is taxed; subtotal and exact follow. */
+MUST_USE bool apply_given(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice,
+                          struct applying **out, struct error *err);
+/* Prepaid credit against the total, once taxes are known. */
+MUST_USE bool apply_prepaid(struct applying *a, struct error *err);
+/* All draws of an invoice, of lines and of the total. */
+const struct credit_use *credit_uses(struct arena *arena, const struct invoice *invoice, size_t *count);
+/* ---- credits_json.c ---- */
+void put_credit(struct json_out *w, const struct credit_use *use);
+void put_credits(struct json_out *w, const struct invoice *invoice);
+/* Sum of prepaid credit on a document; zero when it has none. */
+MUST_USE bool document_prepaid(const struct json *document, amount *out, struct error *err);
 #endif

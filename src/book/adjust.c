@@ -9,7 +9,7 @@
 
 /* An invoice that stands, and up to where its period has been accounted for by which document. */
 struct closed {
-  slice id, number, customer, period;
+  slice id, number, customer, period, catalog;
   struct period range;
   uint64_t position;
   instant as_of;               /* levels were metered up to here */
@@ -22,7 +22,7 @@ struct covered {
 };
 /* One more rating of a period as it stood at a position, for everyone: customers closed together share it. */
 struct rated {
-  slice period;
+  slice period, catalog;
   uint64_t position;
   instant as_of;
   struct rating_set set;
@@ -30,8 +30,10 @@ struct rated {
 struct adjusting {
   struct book *book;
   struct rating_set *set;
-  struct arena *arena; /* the set's */
-  slice customer;      /* the only one; empty: all */
+  struct arena *arena;                /* the set's */
+  slice customer;                     /* the only one; empty: all, */
+  const struct customer *const *some; /* or these alone, by id */
+  size_t some_count;
   VEC(struct closed) closed;
   VEC(struct covered) covered;
   VEC(struct late_unpriced) unpriced;
@@ -41,16 +43,34 @@ struct adjusting {
 
 /* ---- what is closed, and what is accounted for ---- */
 
+static bool is_asked_for(const struct adjusting *a, slice customer) {
+  size_t low = 0, high = a->some_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = slice_cmp(a->some[middle]->id, customer);
+    if (order == 0) {
+      return true;
+    }
+    low = order < 0 ? middle + 1 : low;
+    high = order < 0 ? high : middle;
+  }
+  return a->some == NULL;
+}
+
 static bool take_closed(const struct db_row *row, void *context, struct error *err) {
   (void)err;
   struct adjusting *a = context;
+  if (!is_asked_for(a, db_bytes(row, 2))) {
+    return true;
+  }
   struct closed c = {.id = arena_copy(a->arena, db_bytes(row, 0)),
                      .number = arena_copy(a->arena, db_bytes(row, 1)),
                      .customer = arena_copy(a->arena, db_bytes(row, 2)),
                      .period = arena_copy(a->arena, db_bytes(row, 3)),
                      .range = {{db_int(row, 4)}, {db_int(row, 5)}},
                      .as_of = {db_int(row, 6)},
-                     .position = (uint64_t)db_int(row, 7)};
+                     .position = (uint64_t)db_int(row, 7),
+                     .catalog = arena_copy(a->arena, db_bytes(row, 8))};
   vec_push(&a->closed, c);
   return true;
 }
@@ -68,7 +88,8 @@ static bool take_covered(const struct db_row *row, void *context, struct error *
 
 static bool load_closed(struct adjusting *a, struct error *err) {
   return db_query(a->book->db,
-                  "SELECT id, number, customer, period, period_from, period_to, issued, journal_position FROM invoice"
+                  "SELECT id, number, customer, period, period_from, period_to, issued, journal_position, catalog FROM "
+                  "invoice"
                   " WHERE status <> 'void' AND part = '' AND ($1 = '' OR customer = $1) ORDER BY period_from, id",
                   DB_VALUES(DB_T(a->customer)), take_closed, a, err) &&
          db_query(a->book->db,
@@ -181,29 +202,32 @@ static struct rated *cache_place(struct adjusting *a) {
   return place;
 }
 
-/* At position 0 there was nothing. */
+/* At position 0 there were fees, but no usage. */
 static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bool after, const struct rating **out,
                      struct error *err) {
   uint64_t position = after ? span->to_event : span->from_event;
   instant as_of = after ? span->as_of_after : span->as_of_before;
   *out = NULL;
-  if (position == 0) {
-    return true;
-  }
   for (size_t i = 0; i < CACHED_SETS; i++) {
     struct rated *r = &a->cache[i];
-    if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period)) {
+    if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period) &&
+        slice_eq(r->catalog, span->catalog)) {
       *out = rating_in(&r->set, span->customer);
       return true;
     }
   }
   struct rated *r = cache_place(a);
-  const struct rate_request request = {
-      .customer = a->customer, .period = span->period, .position = position, .as_of = as_of, .no_evidence = true};
-  if (!rate_at(a->book, &request, &r->set, err)) {
+  struct rate_request request = {.customer = a->customer,
+                                 .period = span->period,
+                                 .position = position,
+                                 .as_of = as_of,
+                                 .no_events = position == 0,
+                                 .no_evidence = true};
+  if (!versions_find(a->book, span->catalog, &request.catalog, err) || !rate_at(a->book, &request, &r->set, err)) {
     return false;
   }
   r->period = span->period;
+  r->catalog = span->catalog;
   r->position = position;
   r->as_of = as_of;
   *out = rating_in(&r->set, span->customer);
@@ -215,8 +239,9 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
 typedef VEC(struct charge) charges;
 
 static bool same_charge(const struct charge *x, const struct charge *y) {
-  return x->kind == y->kind && x->price == y->price && x->fee == y->fee && slice_eq(x->name, y->name) &&
-         x->segment->from.ns == y->segment->from.ns && x->segment->to.ns == y->segment->to.ns;
+  return x->kind == y->kind && x->price == y->price && x->fee == y->fee && x->cover == y->cover &&
+         slice_eq(x->name, y->name) && x->segment->from.ns == y->segment->from.ns &&
+         x->segment->to.ns == y->segment->to.ns;
 }
 
 static const struct charge *find_charge(const struct rating *rating, const struct charge *like) {
@@ -232,6 +257,7 @@ static const struct charge *find_charge(const struct rating *rating, const struc
 static bool add_difference(struct adjusting *a, const struct adjustment_span *span, const struct charge *before,
                            const struct charge *after, charges *out, struct error *err) {
   const struct charge *one = after ? after : before;
+  must(one != NULL);
   struct adjustment *adjustment = arena_alloc(a->arena, sizeof *adjustment);
   struct segment *segment = arena_alloc(a->arena, sizeof *segment);
   *adjustment = (struct adjustment){.span = *span,
@@ -320,6 +346,7 @@ static bool differences_of(struct adjusting *a, const struct closed *c, charges 
   struct adjustment_span span = {.customer = c->customer,
                                  .period = c->period,
                                  .invoice = c->number,
+                                 .catalog = c->catalog,
                                  .from_event = c->position,
                                  .as_of_before = c->as_of,
                                  .as_of_after = a->set->as_of};
@@ -409,8 +436,14 @@ static void adjusting_end(struct adjusting *a) {
   vec_free(&a->unpriced);
 }
 
-bool adjust(struct book *book, slice customer, slice period, struct rating_set *set, struct error *err) {
-  struct adjusting a = {.book = book, .set = set, .arena = set->arena, .customer = customer};
+bool adjust(struct book *book, const struct rate_request *request, struct rating_set *set, struct error *err) {
+  slice period = request->period;
+  struct adjusting a = {.book = book,
+                        .set = set,
+                        .arena = set->arena,
+                        .customer = request->customer,
+                        .some = request->some,
+                        .some_count = request->some_count};
   bool ok = load_closed(&a, err) && (a.closed.count == 0 || (find_late(&a, err) && adjust_all(&a, period, err)));
   if (ok && a.unpriced.count > 0) {
     struct late_unpriced *kept = arena_array(a.arena, a.unpriced.count, sizeof *kept);

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "credit/credit.h"
 #include "notify/notify.h"
 #include "pull/pull.h"
 #include <errno.h>
@@ -34,6 +35,10 @@ static const struct db_migration book_migrations[] = {
      " value TEXT NOT NULL, time INTEGER NOT NULL,"
      " PRIMARY KEY(customer, alert, watched, per, threshold, period_from));"
      "CREATE TABLE live_state(name TEXT PRIMARY KEY, value INTEGER NOT NULL);"},
+    {"book-7-catalogs",
+     "CREATE TABLE catalog_file(hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, packed BLOB NOT NULL);"
+     "CREATE TABLE catalog_version(digest TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL,"
+     " seen INTEGER NOT NULL, PRIMARY KEY(digest, name));"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {
@@ -79,6 +84,7 @@ static bool migrate(struct book *book, struct error *err) {
                {rollup_migrations, rollup_migration_count},
                {pull_migrations, pull_migration_count},
                {ledger_migrations, ledger_migration_count},
+               {credit_migrations, credit_migration_count},
                {bill_migrations, bill_migration_count},
                {notify_migrations, notify_migration_count},
                {book_migrations, sizeof book_migrations / sizeof *book_migrations}};
@@ -156,8 +162,8 @@ static bool open_parts(struct book *book, const char *catalog_path, struct error
     return db_open(path, DB_READ_ONLY, &book->db, err) && load_catalog(book, catalog_path, err);
   }
   return file_make_dirs(book->dir, err) && lock_take(book, err) && db_open(path, DB_READ_WRITE, &book->db, err) &&
-         migrate(book, err) && load_catalog(book, catalog_path, err) && open_journal(book, err) &&
-         ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
+         migrate(book, err) && load_catalog(book, catalog_path, err) && versions_keep(book, err) &&
+         open_journal(book, err) && ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
 }
 
 static struct book *book_new(const char *dir, enum book_mode mode) {
@@ -173,12 +179,25 @@ static struct book *book_new(const char *dir, enum book_mode mode) {
   return book;
 }
 
+/* A clock that the surroundings set goes before the book's. */
+static bool use_test_clock(struct book *book, struct error *err) {
+  instant t;
+  bool found;
+  if (!book_test_clock(book, &t, &found, err)) {
+    return false;
+  }
+  if (found && getenv("METERHOUSE_TEST_CLOCK") == NULL) {
+    clock_set_test(t);
+  }
+  return true;
+}
+
 bool book_open(const char *dir, const char *catalog_path, enum book_mode mode, struct book **out, struct error *err) {
   if (strlen(dir) > PATH_MAX - 64) {
     return error_set(err, ERR_INVALID, "--data: the path is too long");
   }
   struct book *book = book_new(dir, mode);
-  if (!open_parts(book, catalog_path, err)) {
+  if (!open_parts(book, catalog_path, err) || !use_test_clock(book, err)) {
     book_close(book);
     return false;
   }
@@ -212,6 +231,7 @@ void book_close(struct book *book) {
     journal_close(book->journal);
   }
   db_close(book->db);
+  versions_free(book);
   if (book->owns_catalog) {
     catalog_free(book->catalog);
   }

@@ -100,7 +100,7 @@ struct rating_set {
   const struct usage_row *rows;
   size_t row_count;
   struct rating *ratings;
-  size_t rating_count; /* by customer, those with charges or unpriced usage */
+  size_t rating_count; /* by customer, those with charges, unpriced usage or reservations in force */
   const struct rating *openings;
   size_t opening_count; /* by customer: what contracts that begin in the period charge in advance, invoiced then */
   const struct late_unpriced {
@@ -141,9 +141,25 @@ const struct rating *rating_set_all(const struct rating_set *set, size_t *count)
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);
-/* A draft invoice of one rating of the set. */
+/* A draft invoice of one rating of the set; `purse` NULL: from usage alone. */
 MUST_USE bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
-                                 struct invoice *out, struct error *err);
+                                 const struct invoice_purse *purse, struct invoice *out, struct error *err);
+/* The same with the credit that the customer has on the book at the time of the set: what finalizing would give. */
+MUST_USE bool book_invoice(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
+                           struct error *err);
+/* Makes that draft anew from the credit there is and finalizes it, tells "invoice.finalized" (and "invoice.paid" when
+ * credit covers it), and asks for a top-up when little is left. Inside a batch. See invoice_finalize; a draft without
+ * lines is left alone (*id empty). */
+MUST_USE bool book_finalize(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
+                            bool *existed, slice *id, struct error *err);
+/* What is due on credits by the clock: future grants become effective, expired ones are booked, top-ups are asked for.
+ * Inside a batch; again at the same time it changes nothing. */
+struct credit_run {
+  size_t expired, top_ups;
+};
+MUST_USE bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err);
+/* After credit of one customer was spent or ended: asks for a top-up if its rule says so. Inside a batch. */
+MUST_USE bool book_credit_spent(struct book *book, slice customer, instant now, struct error *err);
 /* Hourly rows for queries: period as instants, same for all customers; empty customer = all. `as_of` 0: now; otherwise
  * the state of the book as it was then. */
 MUST_USE bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,
@@ -176,6 +192,32 @@ MUST_USE bool book_tell_invoice(struct book *book, const char *type, slice invoi
 /* Writes the PDF of a stored invoice when it is missing; returns its path in the arena. */
 MUST_USE bool book_invoice_pdf(struct book *book, struct arena *arena, slice invoice_id, const char **path,
                                struct error *err);
+
+/* ---- what falls due by itself: docs/schedule.md ---- */
+/* Has `apply` done inside a durable batch; on another thread perhaps, but it returns when that is over. */
+struct due_writer {
+  bool (*write)(void *context, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                struct error *err);
+  void *context;
+};
+struct due_writer book_due_writer(struct book *book); /* batches of this book's own */
+struct due_notes {
+  void (*note)(void *context, const char *what); /* NULL: to the log */
+  void *context;
+};
+struct due_result {
+  uint64_t invoices, held; /* finalized; held back because usage has no price */
+  instant until;           /* all that fell due up to then is done */
+};
+/* Does what fell due since the last time up to `now`: invoices of periods that ended (where the catalog says
+ * invoicing: {automatic: true}) and openings of contracts. Repeatable at any point. On a book with a test clock it
+ * moves that clock from moment to moment up to `now`, and invoices are made in any case. */
+MUST_USE bool book_run_due(struct book *reader, instant now, const struct due_writer *writer, struct due_notes notes,
+                           struct due_result *out, struct error *err);
+/* Gives a book that holds nothing yet a clock of its own, which moves only when book_run_due moves it. */
+MUST_USE bool book_set_test_clock(struct book *book, instant t, struct error *err);
+/* The time of the book's test clock; `*found` when it has one. */
+MUST_USE bool book_test_clock(struct book *book, instant *out, bool *found, struct error *err);
 
 /* ---- the whole ---- */
 struct check_result {
@@ -239,6 +281,11 @@ struct command {
 struct core *core_start(struct book *book);
 /* `committed` is called on the core thread after each commit; it must be quick. To be said once. */
 void core_listen(struct core *core, void (*committed)(void *context), void *context);
+/* Has `apply` done on the core thread, inside a durable batch, and waits for it; not to be called on that thread. It
+ * may run twice, as a command's. */
+MUST_USE bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                      struct error *err);
+struct due_writer core_due_writer(struct core *core);
 /* ERR_LIMIT when too many or too large ones are waiting: answer 429. */
 MUST_USE bool core_submit(struct core *core, struct command *c, struct error *err);
 void core_stop(struct core *core); /* finishes what is queued, then joins */

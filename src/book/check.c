@@ -20,7 +20,7 @@ static void found(void *context, const char *what) {
 
 /* One (period, journal position): the invoices of one close, which were rated from the same events. */
 struct close_group {
-  slice period;
+  slice period, catalog;
   uint64_t position;
   instant as_of; /* early ones were metered up to their issue, all others to the end of the period */
 };
@@ -32,8 +32,10 @@ struct groups {
 static bool take_group(const struct db_row *row, void *context, struct error *err) {
   (void)err;
   struct groups *groups = context;
-  vec_push(&groups->list, (struct close_group){
-                              arena_copy(groups->arena, db_bytes(row, 0)), (uint64_t)db_int(row, 1), {db_int(row, 2)}});
+  vec_push(&groups->list, (struct close_group){arena_copy(groups->arena, db_bytes(row, 0)),
+                                               arena_copy(groups->arena, db_bytes(row, 3)),
+                                               (uint64_t)db_int(row, 1),
+                                               {db_int(row, 2)}});
   return true;
 }
 
@@ -41,6 +43,7 @@ struct derivation {
   struct check *check;
   struct rating_set *set;
   const struct close_group *group;
+  const struct catalog *catalog; /* the one it was made with */
 };
 
 static const struct rating *rating_of(const struct rating_set *set, slice customer) {
@@ -71,7 +74,7 @@ static bool adjust_as_stated(struct derivation *d, const struct stored_invoice *
   struct adjustment_span *spans;
   struct charge *ignored;
   size_t span_count, ignored_count;
-  const struct catalog *catalog = d->check->book->catalog;
+  const struct catalog *catalog = d->catalog;
   if (rating->customer == NULL) {
     rating->customer = catalog_customer(catalog, stored->customer);
     if (rating->customer == NULL) {
@@ -85,36 +88,23 @@ static bool adjust_as_stated(struct derivation *d, const struct stored_invoice *
          adjust_again(d->check->book, d->set, rating, spans, span_count, err);
 }
 
-static bool open_again(struct derivation *d, const struct stored_invoice *stored, struct rating *out,
-                       struct error *err) {
-  const struct catalog *catalog = d->check->book->catalog;
-  const struct customer *customer = catalog_customer(catalog, stored->customer);
-  if (customer == NULL) {
-    return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog",
-                     SLICE_ARG(stored->customer));
-  }
-  return rate_opening(d->set->arena, catalog, customer, stored->from, out, err);
-}
-
 static bool derive_again(void *context, const struct stored_invoice *stored, struct error *err) {
   struct derivation *d = context;
-  bool of_group = stored->journal_position == d->group->position &&
+  bool of_group = stored->journal_position == d->group->position && slice_eq(stored->catalog, d->group->catalog) &&
                   (stored->issued.ns >= stored->to.ns ? d->group->as_of.ns == INSTANT_MAX.ns
                                                       : stored->issued.ns == d->group->as_of.ns);
-  if (!of_group || slice_is(stored->status, "void")) {
+  if (!of_group || stored->part.len > 0 || slice_is(stored->status, "void")) {
     return true;
   }
   struct difference difference = {d->check, stored->number};
   const struct rating *rating = rating_of(d->set, stored->customer);
   struct invoice derived;
   struct error why = {0};
-  struct rating adjusted = rating ? *rating : (struct rating){0}, opening;
-  if (stored->part.len > 0 && !open_again(d, stored, &opening, err)) {
-    return false;
-  }
-  adjusted = stored->part.len > 0 ? opening : adjusted;
+  struct rating adjusted = rating ? *rating : (struct rating){0};
+  struct invoice_purse purse;
   if (!adjust_as_stated(d, stored, &adjusted, err) ||
-      !rating_set_invoice(d->set, d->check->book->catalog, &adjusted, &derived, err)) {
+      !invoice_purse_stated(d->set->arena, stored->document, &purse, err) ||
+      !rating_set_invoice(d->set, d->catalog, &adjusted, &purse, &derived, err)) {
     return false;
   }
   (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
@@ -123,22 +113,62 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
 
 static bool check_group(struct check *check, const struct close_group *group, struct error *err) {
   struct rating_set set;
-  const struct rate_request request = {.period = group->period, .position = group->position, .as_of = group->as_of};
-  if (!rate_at(check->book, &request, &set, err)) {
+  struct rate_request request = {
+      .period = group->period, .position = group->position, .as_of = group->as_of, .no_events = group->position == 0};
+  if (!versions_find(check->book, group->catalog, &request.catalog, err) ||
+      !rate_at(check->book, &request, &set, err)) {
     return false;
   }
-  struct derivation d = {check, &set, group};
+  struct derivation d = {check, &set, group, request.catalog};
   struct invoice_query query = {.period = group->period, .limit = SIZE_MAX, .with_document = true};
   bool ok = invoice_list(check->book->db, &query, derive_again, &d, err);
   rating_set_free(&set);
   return ok;
 }
 
+/* Openings rest on the catalog alone, and on the credit they state. */
+static bool open_again(void *context, const struct stored_invoice *stored, struct error *err) {
+  struct check *check = context;
+  struct difference difference = {check, stored->number};
+  struct rating_set set = {.arena = NULL};
+  const struct catalog *catalog;
+  struct invoice derived;
+  struct rating *rating;
+  struct invoice_purse purse;
+  struct error why = {0};
+  if (stored->part.len == 0 || slice_is(stored->status, "void")) {
+    return true;
+  }
+  if (!versions_find(check->book, stored->catalog, &catalog, err)) {
+    return false;
+  }
+  const struct customer *customer = catalog_customer(catalog, stored->customer);
+  if (customer == NULL) {
+    return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog",
+                     SLICE_ARG(stored->customer));
+  }
+  set.arena = arena_new();
+  rating = arena_alloc(set.arena, sizeof *rating);
+  bool ok = rate_opening(set.arena, catalog, customer, stored->from, rating, err) &&
+            invoice_purse_stated(set.arena, stored->document, &purse, err) &&
+            rating_set_invoice(&set, catalog, rating, &purse, &derived, err);
+  if (ok) {
+    (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
+  }
+  rating_set_free(&set);
+  return ok;
+}
+
+static bool check_openings(struct check *check, struct error *err) {
+  struct invoice_query query = {.limit = SIZE_MAX, .with_document = true};
+  return invoice_list(check->book->db, &query, open_again, check, err);
+}
+
 static bool check_derivations(struct check *check, struct error *err) {
   struct groups groups = {.arena = arena_new()};
   bool ok = db_query(check->book->db,
-                     "SELECT DISTINCT period, journal_position, CASE WHEN issued < period_to THEN issued ELSE $1 END"
-                     " FROM invoice ORDER BY 1, 2, 3",
+                     "SELECT DISTINCT period, journal_position, CASE WHEN issued < period_to THEN issued ELSE $1 END,"
+                     " catalog FROM invoice WHERE part = '' ORDER BY 4, 1, 2, 3",
                      DB_VALUES(DB_I(INSTANT_MAX.ns)), take_group, &groups, err);
   for (size_t i = 0; ok && i < groups.list.count; i++) {
     ok = check_group(check, &groups.list.items[i], err);
@@ -184,6 +214,7 @@ bool book_check(struct book *book, void (*bad)(void *context, const char *what),
   return (!whole || rollup_check(book->db, book->catalog, clock_now(), found, &check, err)) &&
          ledger_check(book->ledger, found, &check, err) &&
          ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
+         credit_check(book->db, book->ledger, found, &check, err) &&
          invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) &&
-         (!whole || check_derivations(&check, err));
+         (!whole || (check_derivations(&check, err) && check_openings(&check, err)));
 }

@@ -11,12 +11,12 @@
 
 /* What a close turns into invoices: openings, then periods. Customers differ in time zones and billing days: what has
  * not ended yet is left for later. */
-struct due {
+struct picked {
   const struct rating **items;
   size_t count;
 };
 
-static bool pick_due(const struct rating_set *set, bool early, struct due *out, struct close_result *result,
+static bool pick_due(const struct rating_set *set, bool early, struct picked *out, struct close_result *result,
                      struct error *err) {
   instant first = INSTANT_MAX;
   out->items = arena_array(set->arena, set->opening_count + set->rating_count, sizeof *out->items);
@@ -92,38 +92,34 @@ static bool add_to_sums(struct close_result *out, const struct invoice *invoice,
          amount_add(sum->tax, invoice->tax, &sum->tax, err) && amount_add(sum->total, invoice->total, &sum->total, err);
 }
 
-static bool finalize_one(struct book *book, struct rating_set *set, const struct rating *rating,
-                         struct close_result *out, struct error *err) {
+bool finalize_rating(struct book *book, struct rating_set *set, const struct rating *rating, struct close_result *out,
+                     struct error *err) {
   struct invoice invoice;
-  if (!rating_set_invoice(set, book->catalog, rating, &invoice, err)) {
-    return false;
+  bool existed;
+  slice id;
+  if (!book_finalize(book, set, rating, &invoice, &existed, &id, err)) {
+    return error_at(err, "customer " SLICE_FMT, SLICE_ARG(rating->customer->id));
   }
   if (invoice.line_count == 0) {
     out->empty++;
     return true;
-  }
-  bool existed;
-  slice id;
-  if (!invoice_finalize(set->arena, book->db, book->ledger, &invoice, set->as_of, set->journal_position, &existed, &id,
-                        err)) {
-    return error_at(err, "customer " SLICE_FMT, SLICE_ARG(rating->customer->id));
   }
   if (existed) {
     out->already++;
     return true;
   }
   out->invoices++;
-  return book_tell_invoice(book, "invoice.finalized", id, err) && add_to_sums(out, &invoice, err);
+  return add_to_sums(out, &invoice, err);
 }
 
-static bool finalize_batch(struct book *book, struct rating_set *set, const struct due *due, size_t first, size_t last,
-                           struct close_result *out, struct error *err) {
+static bool finalize_batch(struct book *book, struct rating_set *set, const struct picked *due, size_t first,
+                           size_t last, struct close_result *out, struct error *err) {
   struct close_result before = *out;
   if (!book_begin(book, err)) {
     return false;
   }
   for (size_t i = first; i < last; i++) {
-    if (!finalize_one(book, set, due->items[i], out, err)) {
+    if (!finalize_rating(book, set, due->items[i], out, err)) {
       book_undo(book);
       *out = before;
       return false;
@@ -132,7 +128,7 @@ static bool finalize_batch(struct book *book, struct rating_set *set, const stru
   return book_commit(book, err);
 }
 
-static bool finalize_all(struct book *book, struct rating_set *set, const struct due *due, struct close_result *out,
+static bool finalize_all(struct book *book, struct rating_set *set, const struct picked *due, struct close_result *out,
                          struct error *err) {
   for (size_t first = 0; first < due->count; first += CLOSE_BATCH) {
     size_t last = first + CLOSE_BATCH < due->count ? first + CLOSE_BATCH : due->count;
@@ -197,7 +193,7 @@ bool book_close_period(struct book *book, slice period, const struct close_optio
   if (!book_rate(book, (slice){0}, period, &set, err)) {
     return false;
   }
-  struct due due = {0};
+  struct picked due = {0};
   bool ok = pick_due(&set, options->early, &due, out, err);
   if (ok) {
     out->unpriced = rating_set_unpriced(&set, note, context);

@@ -13,6 +13,7 @@ struct core {
   uint32_t magic;
   struct book *book;
   struct keeper *keeper;
+  struct scheduler *scheduler;
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t wake;
@@ -177,6 +178,7 @@ struct core *core_start(struct book *book) {
   must(pthread_cond_init(&core->wake, NULL) == 0);
   must(pthread_create(&core->thread, NULL, core_run, core) == 0);
   core->keeper = keeper_start(book, core);
+  core->scheduler = scheduler_start(book, core);
   pthread_setname_np(core->thread, "core");
   return core;
 }
@@ -218,6 +220,7 @@ bool core_submit(struct core *core, struct command *c, struct error *err) {
 
 void core_stop(struct core *core) {
   must(core->magic == CORE_MAGIC);
+  scheduler_stop(core->scheduler);
   keeper_stop(core->keeper);
   pthread_mutex_lock(&core->lock);
   core->stopping = true;

@@ -15,46 +15,25 @@ struct keeper {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  bool stopping, written, stood;
+  bool stopping;
 };
 struct writing {
-  struct command command; /* first: the core hands back this address */
-  struct keeper *keeper;
   const struct rollup *rollup; /* either of the two */
   const struct tidy *tidy;
 };
 
-static bool apply(struct command *c, struct book *book, struct error *err) {
-  const struct writing *w = (const struct writing *)c;
+static bool apply(void *work, struct book *book, struct error *err) {
+  const struct writing *w = work;
   return w->rollup ? rollup_write(book->db, w->rollup, err) : journal_tidy_write(book->db, w->tidy, err);
 }
 
-static void done(struct command *c, const struct error *err) {
-  struct keeper *k = ((struct writing *)c)->keeper;
-  if (err) {
-    log_line(LOG_WARN, "keeper", "%s", err->message);
-  }
-  pthread_mutex_lock(&k->lock);
-  k->written = true;
-  k->stood = err == NULL;
-  pthread_cond_broadcast(&k->changed);
-  pthread_mutex_unlock(&k->lock);
-}
-
-static bool write_by_core(struct keeper *k, const struct rollup *rollup, const struct tidy *tidy) {
-  struct writing writing = {{.apply = apply, .done = done}, k, rollup, tidy};
+/* What could not be written is prepared again at the next look. */
+static void write_by_core(struct keeper *k, const struct rollup *rollup, const struct tidy *tidy) {
+  struct writing writing = {rollup, tidy};
   struct error err = {0};
-  k->written = false;
-  if (!core_submit(k->core, &writing.command, &err)) {
-    return false;
+  if (!core_do(k->core, apply, &writing, &err)) {
+    log_line(LOG_WARN, "keeper", "%s", err.message);
   }
-  pthread_mutex_lock(&k->lock);
-  while (!k->written) {
-    pthread_cond_wait(&k->changed, &k->lock);
-  }
-  bool stood = k->stood;
-  pthread_mutex_unlock(&k->lock);
-  return stood;
 }
 
 /* False when it is time to stop. */

@@ -27,7 +27,8 @@ struct book {
   struct arena *key_arena;
   pthread_mutex_t key_lock; /* edge threads check keys while the core makes them */
   VEC(struct stored_key) keys;
-  struct book_stats uncounted; /* of the open batch */
+  struct book_stats uncounted;    /* of the open batch */
+  VEC(struct catalog *) versions; /* earlier ones that were asked for */
 };
 
 MUST_USE bool counts_flush(struct book *book, struct error *err);
@@ -47,6 +48,13 @@ struct core_figures {
 void core_figures_start(struct core_figures *f);
 struct core_figures *core_figures_of(struct core *core);
 
+/* ---- versions.c ---- */
+/* Keeps the files of the catalog in use, in a transaction of its own. */
+MUST_USE bool versions_keep(struct book *book, struct error *err);
+/* The catalog with that digest (empty: the one in use); lives as long as the book. */
+MUST_USE bool versions_find(struct book *book, slice digest, const struct catalog **out, struct error *err);
+void versions_free(struct book *book);
+
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);
 /* As book_rate, over the journal up to event `position` (0: all of it), as of a given time. */
@@ -56,15 +64,31 @@ struct rate_request {
   size_t some_count;
   uint64_t position;
   instant as_of;
-  bool no_evidence; /* no invoice is to be made of it */
-  bool from_events; /* past the kept aggregates */
+  const struct catalog *catalog; /* NULL: the one in use */
+  bool no_events;                /* as of before the first event: of fees alone, whatever `position` says */
+  bool no_evidence;              /* no invoice is to be made of it */
+  bool from_events;              /* past the kept aggregates */
 };
 MUST_USE bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err);
 /* Keeps the aggregates near the end of the journal while the core runs. Stopped before the core. */
 struct keeper *keeper_start(struct book *book, struct core *core);
 void keeper_stop(struct keeper *keeper);
-/* Adds to the ratings of a period what came in for invoiced periods since; `customer` empty: all. */
-MUST_USE bool adjust(struct book *book, slice customer, slice period, struct rating_set *set, struct error *err);
+/* Adds to the ratings of a period what came in for invoiced periods since, of the customers the request is about. */
+MUST_USE bool adjust(struct book *book, const struct rate_request *request, struct rating_set *set, struct error *err);
+/* What an invoice is to be made of: the ratings as of now with their adjustments. */
+MUST_USE bool rate_due(struct book *book, const struct customer *const *some, size_t count, slice period,
+                       struct rating_set *out, struct error *err);
+/* close.c: inside a batch, finalizes the invoice of one rating, unless it exists. */
+MUST_USE bool finalize_rating(struct book *book, struct rating_set *set, const struct rating *rating,
+                              struct close_result *out, struct error *err);
+
+/* Settings that are times: "due_until", "test_clock". */
+MUST_USE bool setting_instant(struct book *book, const char *name, instant *out, bool *found, struct error *err);
+MUST_USE bool setting_keep_instant(struct book *book, const char *name, instant value, struct error *err);
+
+/* ---- scheduler.c ---- */
+struct scheduler *scheduler_start(struct book *book, struct core *core);
+void scheduler_stop(struct scheduler *scheduler);
 /* The same adjustments as a document names them, worked out again. */
 MUST_USE bool adjust_again(struct book *book, struct rating_set *set, struct rating *rating,
                            const struct adjustment_span *spans, size_t count, struct error *err);

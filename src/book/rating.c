@@ -144,7 +144,7 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
                        err)) {
       return error_at(err, "customer " SLICE_FMT, SLICE_ARG(id));
     }
-    if (rating->charge_count > 0 || rating->unpriced_count > 0) {
+    if (rating->charge_count > 0 || rating->unpriced_count > 0 || rating->coverage_count > 0) {
       set->rating_count++;
     }
   }
@@ -153,31 +153,45 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
 
 bool rate_at(struct book *book, const struct rate_request *request, struct rating_set *out, struct error *err) {
   struct windows w;
-  bool ok = open_windows(out, book->catalog, request, &w, err);
+  const struct catalog *catalog = request->catalog ? request->catalog : book->catalog;
+  /* Aggregates are kept for the meters of the catalog in use. */
+  bool from_events = request->from_events || catalog != book->catalog;
+  bool ok = open_windows(out, catalog, request, &w, err);
   out->journal_position = request->position;
-  if (ok && request->position == 0) {
+  if (ok && request->position == 0 && !request->no_events) {
     ok = journal_last(book->db, &out->journal_position, err);
   }
   /* An empty journal has no position to read up to. */
-  ok = ok && (out->journal_position == 0 || (request->from_events ? usage_from_events : usage_load)(
-                                                out->usage, book->db, out->journal_position, err));
-  ok = ok && rate_all(out, book->catalog, &w, err);
+  ok = ok && (out->journal_position == 0 ||
+              (from_events ? usage_from_events : usage_load)(out->usage, book->db, out->journal_position, err));
+  ok = ok && rate_all(out, catalog, &w, err);
   if (!ok) {
     rating_set_free(out);
   }
   return ok;
 }
 
-bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
-  const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
-  if (!rate_at(book, &request, out, err)) {
+static bool rate_and_adjust(struct book *book, const struct rate_request *request, struct rating_set *out,
+                            struct error *err) {
+  if (!rate_at(book, request, out, err)) {
     return false;
   }
-  if (!adjust(book, customer, period, out, err)) {
+  if (!adjust(book, request, out, err)) {
     rating_set_free(out);
     return false;
   }
   return true;
+}
+
+bool book_rate(struct book *book, slice customer, slice period, struct rating_set *out, struct error *err) {
+  const struct rate_request request = {.customer = customer, .period = period, .as_of = clock_now()};
+  return rate_and_adjust(book, &request, out, err);
+}
+
+bool rate_due(struct book *book, const struct customer *const *some, size_t count, slice period, struct rating_set *out,
+              struct error *err) {
+  const struct rate_request request = {.some = some, .some_count = count, .period = period, .as_of = clock_now()};
+  return rate_and_adjust(book, &request, out, err);
 }
 
 bool book_rerate(struct book *book, slice period, struct rating_set *out, struct error *err) {
@@ -307,14 +321,14 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
 static const char NO_EVIDENCE[65] = "";
 
 bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
-                        struct invoice *out, struct error *err) {
+                        const struct invoice_purse *purse, struct invoice *out, struct error *err) {
   uint64_t events;
   char digest[65];
   if (rating->opening) {
-    return invoice_build(set->arena, catalog, rating, 0, NO_EVIDENCE, out, err);
+    return invoice_build(set->arena, catalog, rating, purse, 0, NO_EVIDENCE, out, err);
   }
   usage_evidence(set->usage, rating->customer->id, &events, digest);
-  if (!invoice_build(set->arena, catalog, rating, events, digest, out, err)) {
+  if (!invoice_build(set->arena, catalog, rating, purse, events, digest, out, err)) {
     return false;
   }
   out->as_of = set->as_of;

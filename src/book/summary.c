@@ -41,17 +41,6 @@ static const char *money(const struct picture *p, amount a, char text[DECIMAL_TE
   return amount_display(rounded, p->finance.currency, text);
 }
 
-/* A rate as "84.3 %", for people. */
-static const char *percent(rate r, char text[DECIMAL_TEXT_MAX]) {
-  int128 rounded = 0;
-  struct error ignored = {0};
-  (void)!int128_muldiv(r.e12, 1000, RATE_ONE.e12, ROUND_HALF_EVEN, &rounded, &ignored);
-  int64_t tenths = (int64_t)rounded;
-  snprintf(text, DECIMAL_TEXT_MAX, "%s%lld.%lld %%", tenths < 0 ? "-" : "",
-           (long long)(tenths < 0 ? -tenths : tenths) / 10, (long long)(tenths < 0 ? -tenths : tenths) % 10);
-  return text;
-}
-
 static void bar(struct buf *out, rate r) {
   int cells = (int)(r.e12 * BAR_CELLS / RATE_ONE.e12);
   for (int i = 0; i < BAR_CELLS; i++) {
@@ -79,7 +68,7 @@ static void text_pools(const struct picture *p, struct buf *out) {
     whole(r->available, available);
     buf_addf(out, "  %-18.*s ", (int)r->pool->name.len, r->pool->name.ptr);
     bar(out, r->utilization);
-    buf_addf(out, " %7s  %9s of %9s  cost %14s\n", percent(r->utilization, share), sold, available,
+    buf_addf(out, " %7s  %9s of %9s  cost %14s\n", rate_percent(r->utilization, share), sold, available,
              money(p, r->cost.total, cost));
   }
 }
@@ -96,7 +85,7 @@ static void text_shares(const struct picture *p, const char *title, const struct
       share.e12 = 0;
     }
     buf_addf(out, "  %-32.*s %16s  %7s\n", (int)shares[i].name.len, shares[i].name.ptr,
-             money(p, shares[i].amount, text), percent(share, part));
+             money(p, shares[i].amount, text), rate_percent(share, part));
   }
   if (count > shown) {
     buf_addf(out, "  and %zu more\n", count - shown);
@@ -114,13 +103,13 @@ static void text_head(const struct picture *p, struct buf *out) {
   buf_addf(out, "  revenue           %12s %s   before tax and rounding\n", money(p, p->finance.revenue, revenue), code);
   buf_addf(out, "  cost of capacity  %12s %s\n", money(p, p->finance.cost, cost), code);
   buf_addf(out, "  gross margin      %12s %s   %s\n", money(p, p->finance.margin, margin), code,
-           percent(p->finance.margin_share, share));
+           rate_percent(p->finance.margin_share, share));
 }
 
 static void text_tail(const struct picture *p, struct buf *out) {
   char total[DECIMAL_TEXT_MAX * 2], paid[DECIMAL_TEXT_MAX * 2], top[DECIMAL_TEXT_MAX];
   const char *code = p->finance.currency->code;
-  buf_addf(out, "\n  largest customer  %s of revenue\n", percent(p->finance.top_share, top));
+  buf_addf(out, "\n  largest customer  %s of revenue\n", rate_percent(p->finance.top_share, top));
   buf_addf(out, "  invoices          %llu, %s %s with tax; paid %s %s\n", (unsigned long long)p->invoices.count,
            money(p, p->invoices.total, total), code, money(p, p->invoices.paid, paid), code);
   if (p->finance.unpriced > 0) {

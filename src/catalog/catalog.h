@@ -10,6 +10,7 @@
 #define CATALOG_TIERS_MAX 64
 #define CATALOG_PERCENTS_MAX 20
 #define CATALOG_PERCENT_MAX 1000
+#define CATALOG_COVERS_MAX 100         /* reservations of one plan or contract; and savings plans */
 #define CATALOG_WATCHES_MAX 100        /* alerts of one plan or customer; and limits */
 #define CATALOG_METERS_PER_TYPE_MAX 64 /* meters fed by one event type */
 
@@ -119,6 +120,34 @@ struct allowance {
   struct place place;
 };
 
+/* What covers usage before its price sees it, hour by hour, for a fee that is due used or not. A reservation is
+ * capacity: `quantity` units of level (INTEGRAL: 64 GPUs) or units an hour (SUM, COUNT), `each` for one of them a unit
+ * of time; it covers usage unit for unit. A savings plan is money: `each` an hour, quantity 1; it covers usage at its
+ * list price less the discount. docs/rating.md, Coverage. */
+enum cover_kind { COVER_RESERVATION, COVER_SAVINGS_PLAN };
+const char *cover_kind_name(enum cover_kind kind);
+enum cover_payment { COVER_MONTHLY, COVER_UPFRONT, COVER_PARTIAL };
+const char *cover_payment_name(enum cover_payment payment);
+struct cover_usage {
+  const struct meter *meter; /* SUM, COUNT or INTEGRAL */
+  const struct match *matches;
+  size_t match_count;
+  rate discount; /* off the list price, above 0 and below 1; of savings plans only */
+};
+struct cover {
+  enum cover_kind kind;
+  slice name, product;
+  const struct cover_usage *usage; /* the first that matches counts; a reservation has one */
+  size_t usage_count;
+  quantity quantity;
+  amount each;
+  int64_t each_s; /* seconds of the unit of time that `each` pays: 3600, or what the meter counts over */
+  enum cover_payment payment;
+  amount upfront;   /* PARTIAL: paid at the start; the rest evenly over the term */
+  instant from, to; /* in force; 0 and INSTANT_MAX when open, which only MONTHLY may be */
+  struct place place;
+};
+
 /* Alerts and limits watch one of a customer's periods: months and days of its time zone, hours of UTC. */
 enum watch_per { WATCH_MONTH, WATCH_DAY, WATCH_HOUR, WATCH_PERS };
 const char *watch_per_name(enum watch_per per);
@@ -140,12 +169,19 @@ struct entitlement {
   enum watch_per per;
   struct place place;
 };
+/* Asks for a payment in advance when less than `below` of credit is left, at most `at_most` times a month. */
+struct top_up_rule {
+  bool known;
+  amount below, amount;
+  int at_most;
+};
 /* Of a plan or a customer; the customer's stand in for those of the plan with the same name, or the same meter. */
 struct watches {
   const struct alert *alerts;
   size_t alert_count;
   const struct entitlement *entitlements;
   size_t entitlement_count;
+  struct top_up_rule top_up;
 };
 
 struct price_index;
@@ -162,6 +198,8 @@ struct plan {
   size_t fee_count;
   const struct allowance *allowances;
   size_t allowance_count;
+  const struct cover *covers; /* reservations, then savings plans */
+  size_t cover_count;
   bool has_minimum;
   amount minimum; /* minimum spend a month before tax, trued up */
   struct watches watches;
@@ -255,6 +293,10 @@ struct pool {
   struct pool_cost cost;
   struct place place;
 };
+struct invoicing {
+  bool automatic; /* periods are invoiced when they have ended, by the server itself */
+  instant from;   /* not what fell due before; 0: not what fell due before it was switched on */
+};
 struct seller {
   struct party party;
   slice logo_path, invoice_prefix, bank, footer;
@@ -274,9 +316,14 @@ struct exchange_rate {
   struct place place;
 };
 
+struct catalog_text {
+  const char *name;
+  slice text;
+};
 struct catalog_index;
 struct catalog {
   struct seller seller;
+  struct invoicing invoicing;
   const struct currency *currency; /* default of plans and customers */
   const char *time_zone;
   const struct meter *meters;
@@ -292,8 +339,10 @@ struct catalog {
   const struct virtual_currency *virtual_currencies;
   size_t virtual_currency_count;
   const struct exchange_rate *exchange_rates;
-  size_t exchange_rate_count;        /* by the codes of from and to, then `on` */
-  slice digest_hex;                  /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+  size_t exchange_rate_count;       /* by the codes of from and to, then `on` */
+  slice digest_hex;                 /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
+  const struct catalog_text *texts; /* what it was read from; names without their folder */
+  size_t text_count;
   const struct catalog_index *index; /* tables behind the look-ups; NULL in a catalog built by hand */
 };
 
@@ -301,11 +350,7 @@ struct catalog {
  * (maps of columns for the import) are passed over. All errors found are in `err`,
  * joined by newlines, at most 10, each "FILE:LINE: path: what is wrong, what was expected". */
 MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error *err);
-/* The same from texts in memory (tests, fuzzing). */
-struct catalog_text {
-  const char *name;
-  slice text;
-};
+/* The same from texts in memory (versions that a book keeps, tests, fuzzing). */
 MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
 void catalog_free(struct catalog *catalog);
 

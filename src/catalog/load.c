@@ -37,9 +37,9 @@ static slice digest_texts(struct arena *arena, const struct catalog_text *texts,
 /* ---- reading ---- */
 
 static void parse_file(struct loader *l, const struct catalog_text *text) {
-  static const char *const keys[] = {
-      "currency", "time_zone",          "seller",         "taxes", "meters", "plans", "customers",
-      "pools",    "virtual_currencies", "exchange_rates", NULL};
+  static const char *const keys[] = {"currency",       "time_zone", "seller",    "invoicing", "taxes",
+                                     "meters",         "plans",     "customers", "pools",     "virtual_currencies",
+                                     "exchange_rates", NULL};
   const struct yaml *root = NULL;
   struct error err;
   slice name = arena_copy(l->arena, slice_of(text->name));
@@ -77,6 +77,16 @@ static void read_all(struct loader *l, const struct catalog_text *texts, size_t 
   }
 }
 
+static void keep_texts(struct arena *arena, const struct catalog_text *texts, size_t count, struct catalog *catalog) {
+  struct catalog_text *kept = arena_array(arena, count, sizeof *kept);
+  for (size_t i = 0; i < count; i++) {
+    kept[i].name = arena_copy(arena, slice_of(base_name(texts[i].name))).ptr;
+    kept[i].text = arena_copy(arena, texts[i].text);
+  }
+  catalog->texts = kept;
+  catalog->text_count = count;
+}
+
 static struct catalog *new_catalog(struct arena **arena, struct catalog_index **index) {
   *arena = arena_new();
   *index = arena_alloc(*arena, sizeof **index);
@@ -101,6 +111,7 @@ bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalo
     qsort(sorted, count, sizeof *sorted, compare_texts);
   }
   l.catalog->digest_hex = digest_texts(l.arena, sorted, count);
+  keep_texts(l.arena, sorted, count, l.catalog);
   read_all(&l, sorted, count, index);
   bool ok = problems_report(&l.problems, err);
   buf_free(&l.problems.text);

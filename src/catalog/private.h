@@ -16,7 +16,9 @@
 #define RATES_MAX 1000000 /* exchange rates */
 #define CUSTOMERS_MAX 1000000
 #define CONTRACTS_MAX 1000 /* of one customer */
-#define ENTRIES_MAX 10000  /* of any other list */
+#define TOP_UPS_A_MONTH_DEFAULT 5
+#define TOP_UPS_A_MONTH_MAX 1000
+#define ENTRIES_MAX 10000 /* of any other list */
 
 /* Tables over the catalog that make its look-ups quick; lives with it. */
 struct catalog_index {
@@ -116,6 +118,12 @@ void check_currencies(struct loader *l);
 /* Is there any rate between the two, of whatever date? */
 bool any_exchange_rate(const struct catalog *c, const struct currency *from, const struct currency *to);
 
+/* ---- read_reservations.c ---- */
+#define COVER_KEYS "reservations", "savings_plans"
+/* `contract`: whose they are, NULL for those of a plan; dates count in `zone`. */
+void read_covers(struct loader *l, const struct yaml *map, const char *zone, const struct contract *contract,
+                 struct plan *out);
+
 /* ---- read_contracts.c ---- */
 #define CONTRACT_FEE_COUNTS_MAX 100
 void read_contracts(struct loader *l, const struct yaml *list, struct customer *out);
@@ -160,7 +168,7 @@ struct parts {
 void contract_cut(struct loader *l, const struct customer *customer, struct contract_draft *draft, struct parts *out);
 
 /* ---- read_prices.c: what plans and contracts have in common ---- */
-#define TERMS_KEYS "prices", "fees", "allowances", "minimum"
+#define TERMS_KEYS "prices", "fees", "allowances", "minimum", COVER_KEYS
 void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
 /* Index of the dimension of that name; a problem at `node` when there is none. */
@@ -197,7 +205,7 @@ void read_matrix(struct loader *l, const struct yaml *matrix, const struct price
                  struct read_rules *rules);
 
 /* ---- read_watches.c: what plans and customers have in common ---- */
-#define WATCH_KEYS "alerts", "entitlements"
+#define WATCH_KEYS "alerts", "entitlements", "auto_top_up"
 void read_watches(struct loader *l, const struct yaml *map, struct watches *out);
 
 /* ---- price_index.c: the prices of a plan by meter and by the value of one of the dimensions they match ---- */

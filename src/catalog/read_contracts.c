@@ -107,6 +107,7 @@ static const struct plan *own_terms(struct loader *l, const struct yaml *map, co
   own->currency = first ? first->currency : customer->currency;
   own->place = contract->place;
   read_terms(l, map, own);
+  read_covers(l, map, customer->time_zone, contract, own);
   return own;
 }
 

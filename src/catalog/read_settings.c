@@ -82,12 +82,23 @@ static void read_seller(struct loader *l) {
   seller->footer = text_of(l, field(map, "footer"));
 }
 
+static void read_invoicing(struct loader *l) {
+  static const char *const keys[] = {"automatic", "from", NULL};
+  static const char *const no_yes[] = {"false", "true", NULL};
+  const struct yaml *map = setting(l, "invoicing");
+  if (map && is_map_of(l, map, keys)) {
+    l->catalog->invoicing.automatic = choice_of(l, field(map, "automatic"), no_yes, 0) == 1;
+    instant_of(l, field(map, "from"), l->catalog->time_zone, &l->catalog->invoicing.from);
+  }
+}
+
 void read_settings(struct loader *l) {
   read_virtual_currencies(l);
   read_currency(l);
   l->catalog->time_zone = zone_of(l, setting(l, "time_zone"), "UTC");
   read_exchange_rates(l);
   read_seller(l);
+  read_invoicing(l);
 }
 
 /* ---- taxes ---- */

@@ -1,4 +1,4 @@
-/* Reads alerts and entitlements: what usage or spend is told of, and what may not be passed. */
+/* Reads alerts, entitlements and automatic top-ups: what is told of, what may not be passed, what is asked for. */
 #include "catalog/private.h"
 
 static const char *const pers[] = {"month", "day", "hour", NULL};
@@ -106,7 +106,31 @@ static void read_entitlements(struct loader *l, const struct yaml *list, struct 
   out->entitlement_count = count;
 }
 
+/* ---- top-ups ---- */
+
+static bool more_than_zero(struct loader *l, const struct yaml *node, amount *out) {
+  if (!amount_of(l, node, out)) {
+    return false;
+  }
+  if (amount_is_zero(*out)) {
+    problem(l, node, "is 0: expected more");
+  }
+  return true;
+}
+
+static void read_top_up(struct loader *l, const struct yaml *map, struct top_up_rule *out) {
+  static const char *const keys[] = {"below", "amount", "at_most", NULL};
+  if (!map || !is_map_of(l, map, keys)) {
+    return;
+  }
+  out->known = true;
+  more_than_zero(l, needed(l, map, "below", "how little credit is left when one is asked for"), &out->below);
+  more_than_zero(l, needed(l, map, "amount", "how much is paid at a time"), &out->amount);
+  out->at_most = integer_of(l, field(map, "at_most"), 1, TOP_UPS_A_MONTH_MAX, TOP_UPS_A_MONTH_DEFAULT);
+}
+
 void read_watches(struct loader *l, const struct yaml *map, struct watches *out) {
   read_alerts(l, field(map, "alerts"), out);
   read_entitlements(l, field(map, "entitlements"), out);
+  read_top_up(l, field(map, "auto_top_up"), &out->top_up);
 }

@@ -10,7 +10,7 @@
 static bool print_one(const struct cli_args *args, struct rating_set *set, const struct catalog *catalog,
                       const struct rating *rating, bool first, struct buf *out, struct error *err) {
   struct invoice invoice;
-  if (!rating_set_invoice(set, catalog, rating, &invoice, err)) {
+  if (!rating_set_invoice(set, catalog, rating, NULL, &invoice, err)) {
     return false;
   }
   if (cli_json(args)) {
@@ -31,7 +31,7 @@ static bool print_one(const struct cli_args *args, struct rating_set *set, const
 static bool write_one(const char *dir, struct rating_set *set, const struct catalog *catalog,
                       const struct rating *rating, slice period, struct error *err) {
   struct invoice invoice;
-  if (!rating_set_invoice(set, catalog, rating, &invoice, err)) {
+  if (!rating_set_invoice(set, catalog, rating, NULL, &invoice, err)) {
     return false;
   }
   char day[TIME_TEXT_MAX] = "";

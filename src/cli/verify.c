@@ -19,7 +19,19 @@ static slice text_at(const struct json *document, const char *outer, const char 
   return json_text(json_get(document, outer), inner);
 }
 
-/* The invoice that the usage files give for the document's customer and period. */
+/* Credit rests on the book, which is not here: what was available is taken as stated, the draws are derived from it. */
+static bool take_purse(struct arena *arena, const struct json *document, struct invoice_purse *purse,
+                       struct error *err) {
+  struct buf bytes;
+  struct json_out w;
+  buf_init(&bytes, DOCUMENT_BYTES_MAX);
+  json_out_init(&w, &bytes, false);
+  json_value(&w, document);
+  bool ok = invoice_purse_stated(arena, buf_slice(&bytes), purse, err);
+  buf_free(&bytes);
+  return ok;
+}
+
 /* Adjustments rest on other periods' usage, which is not here: they are taken as stated, each held to its own before
  * and after, and to the sums and the seal. */
 static bool take_adjustments(struct verification *v, const struct json *document, struct rating_set *set,
@@ -39,7 +51,7 @@ static bool take_adjustments(struct verification *v, const struct json *document
   return ok;
 }
 
-/* An opening rests on the catalog alone. */
+/* An opening rests on the catalog alone, and on the credit it states. */
 static bool derive_opening(struct verification *v, const struct json *document, struct rating_set *set,
                            struct invoice *out, struct error *err) {
   slice id = text_at(document, "customer", "id");
@@ -54,14 +66,16 @@ static bool derive_opening(struct verification *v, const struct json *document, 
   }
   *set = (struct rating_set){.arena = arena_new()};
   rating = arena_alloc(set->arena, sizeof *rating);
+  struct invoice_purse purse;
   if (rate_opening(set->arena, v->catalog, customer, from, rating, err) &&
-      rating_set_invoice(set, v->catalog, rating, out, err)) {
+      take_purse(set->arena, document, &purse, err) && rating_set_invoice(set, v->catalog, rating, &purse, out, err)) {
     return true;
   }
   rating_set_free(set);
   return false;
 }
 
+/* The invoice that the usage files give for the document's customer and period. */
 static bool derive(struct verification *v, const struct json *document, struct rating_set *set, struct invoice *out,
                    struct error *err) {
   const struct cli_args *args = v->args;
@@ -87,8 +101,10 @@ static bool derive(struct verification *v, const struct json *document, struct r
   if (!files_rate(v->catalog, &source, customer, period, cli_list, &v->listing, set, &stats, err)) {
     return false;
   }
+  struct invoice_purse purse;
   if (set->rating_count == 1 && take_adjustments(v, document, set, err) &&
-      rating_set_invoice(set, v->catalog, &set->ratings[0], out, err)) {
+      take_purse(set->arena, document, &purse, err) &&
+      rating_set_invoice(set, v->catalog, &set->ratings[0], &purse, out, err)) {
     return true;
   }
   if (set->rating_count != 1) {

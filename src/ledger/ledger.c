@@ -20,6 +20,7 @@ const struct db_migration ledger_migrations[] = {
      "CREATE INDEX hold_open ON hold(expires) WHERE state = 'open';"
      "CREATE TABLE account_floor(name TEXT NOT NULL, currency TEXT NOT NULL, floor TEXT NOT NULL, PRIMARY KEY(name, "
      "currency));"},
+    {"ledger-2-held", "CREATE INDEX hold_account ON hold(from_account, currency) WHERE state = 'open';"},
 };
 const size_t ledger_migration_count = sizeof ledger_migrations / sizeof *ledger_migrations;
 

@@ -77,6 +77,8 @@ MUST_USE bool ledger_entries(struct ledger *ledger, slice account, slice currenc
 /* Sum of transfers with this reference and cause, from account prefix to account prefix (empties match all). */
 MUST_USE bool ledger_sum(struct ledger *ledger, slice reference, slice cause, slice currency, amount *out,
                          struct error *err);
+/* What open holds reserve of an account, from the store alone: for who reads beside the writer. */
+MUST_USE bool ledger_held(struct db *db, slice account, slice currency, amount *out, struct error *err);
 /* The invariants over the stored rows and the memory: every currency sums to zero; balance = sum of entries; running
  * balances chain; held = open holds; no account below its floor. Each break is told to `bad`. */
 MUST_USE bool ledger_check(struct ledger *ledger, void (*bad)(void *context, const char *what), void *context,

@@ -88,3 +88,9 @@ bool ledger_sum(struct ledger *l, slice reference, slice cause, slice currency, 
   return db_query(l->db, "SELECT amount FROM transfer WHERE reference = $1 AND cause = $2 AND currency = $3",
                   DB_VALUES(DB_T(reference), DB_T(cause), DB_T(currency)), add_amount, out, err);
 }
+
+bool ledger_held(struct db *db, slice account, slice currency, amount *out, struct error *err) {
+  *out = AMOUNT_ZERO;
+  return db_query(db, "SELECT amount FROM hold WHERE from_account = $1 AND currency = $2 AND state = 'open'",
+                  DB_VALUES(DB_T(account), DB_T(currency)), add_amount, out, err);
+}

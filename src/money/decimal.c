@@ -1,4 +1,4 @@
-/* Decimal text in and out, without ever rounding. */
+/* Decimal text in and out, without ever rounding but in percents for people. */
 #include "money/money.h"
 #include <string.h>
 
@@ -199,4 +199,15 @@ char *rate_text(rate r, char text[DECIMAL_TEXT_MAX]) {
 char *amount_text_fixed(amount a, int decimals, char text[DECIMAL_TEXT_MAX]) {
   must(decimals >= 0 && decimals <= 12);
   return print(a.e12, 12, decimals, text);
+}
+
+/* A rate that would leave the range in thousandths has none that people could read. */
+char *rate_percent(rate r, char text[DECIMAL_TEXT_MAX]) {
+  int128 tenths = 0;
+  struct error ignored = {0};
+  (void)!int128_muldiv(r.e12, 1000, RATE_ONE.e12, ROUND_HALF_EVEN, &tenths, &ignored);
+  print(tenths, 1, 1, text);
+  size_t length = strlen(text);
+  snprintf(text + length, DECIMAL_TEXT_MAX - length, " %%");
+  return text;
 }

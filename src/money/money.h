@@ -43,6 +43,8 @@ MUST_USE bool rate_parse(slice text, rate *out, struct error *err); /* also "21 
 char *amount_text(amount a, char text[DECIMAL_TEXT_MAX]);
 char *quantity_text(quantity q, char text[DECIMAL_TEXT_MAX]);
 char *rate_text(rate r, char text[DECIMAL_TEXT_MAX]);
+/* "84.3 %", half-even, for people. */
+char *rate_percent(rate r, char text[DECIMAL_TEXT_MAX]);
 /* At least `decimals` decimals: amount_text_fixed(10.5, 2) = "10.50"; more only if the value needs them. */
 char *amount_text_fixed(amount a, int decimals, char text[DECIMAL_TEXT_MAX]);
 

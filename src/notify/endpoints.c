@@ -23,8 +23,9 @@ const struct db_migration notify_migrations[] = {
 };
 const size_t notify_migration_count = sizeof notify_migrations / sizeof *notify_migrations;
 
-const char *const notify_types[] = {"alert.crossed",  "invoice.finalized", "invoice.paid",
-                                    "invoice.voided", "webhook.test",      NULL};
+const char *const notify_types[] = {"alert.crossed",    "invoice.finalized", "invoice.paid",
+                                    "invoice.voided",   "top_up.failed",     "top_up.paid",
+                                    "top_up.requested", "webhook.test",      NULL};
 
 /* ---- what may be asked for ---- */
 
@@ -59,7 +60,7 @@ static bool events_check(slice events, struct error *err) {
     if (notify_types[i] == NULL) {
       return error_set(err, ERR_INVALID,
                        "events: there is no \"%.60s\"; there are alert.crossed, invoice.finalized, invoice.paid, "
-                       "invoice.voided and webhook.test",
+                       "invoice.voided, top_up.failed, top_up.paid, top_up.requested and webhook.test",
                        word.len ? word.ptr : "");
     }
   }

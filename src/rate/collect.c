@@ -96,8 +96,9 @@ static bool begin_run(struct cursor *c, const struct usage_row *row, instant fro
   *run = (struct run){.meter = row->meter, .dimensions = row->dimensions};
   find_price(c->stretch, run);
   find_allowances(c->intake->scratch, c->stretch, run);
+  find_claims(c->intake->scratch, c->stretch, run);
   bool tiered = run->price && price_climbs(run->price) && run->price->tier_count > 1;
-  c->merging = meter_combines(row->meter) || (!tiered && !run->allowances);
+  c->merging = meter_combines(row->meter) || (!tiered && !run->allowances && !run->claims);
   c->stretch->ordered |= tiered || run->allowances;
   c->run = run;
   c->has_item = false;

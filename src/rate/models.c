@@ -5,7 +5,7 @@
 
 /* Usage that one tier and one multiplier share. */
 struct cell {
-  quantity raw, included;
+  quantity raw, included, covered;
   instant from, to;
   uint32_t rows, events;
 };
@@ -26,7 +26,7 @@ static struct cell *cell_at(const struct rating_work *w, size_t tier, size_t gro
 }
 
 static quantity cell_billable(const struct cell *cell) {
-  return (quantity){cell->raw.e9 - cell->included.e9};
+  return (quantity){cell->raw.e9 - cell->included.e9 - cell->covered.e9};
 }
 
 /* ---- preparing ---- */
@@ -74,13 +74,13 @@ static size_t group_of(const struct rating_work *w, const struct item *item) {
   return (size_t)(found - w->groups);
 }
 
-static bool cell_add(struct cell *cell, const struct item *item, quantity billable, quantity included,
-                     struct error *err) {
-  quantity raw;
-  if (!quantity_add(billable, included, &raw, err) || !quantity_add(cell->raw, raw, &cell->raw, err) ||
-      !quantity_add(cell->included, included, &cell->included, err)) {
+static bool cell_add(struct cell *cell, const struct item *item, quantity billable, bool with_free, struct error *err) {
+  quantity raw = {billable.e9 + (with_free ? item->included.e9 + item->covered.e9 : 0)};
+  if (!quantity_add(cell->raw, raw, &cell->raw, err)) {
     return false;
   }
+  cell->included.e9 += with_free ? item->included.e9 : 0;
+  cell->covered.e9 += with_free ? item->covered.e9 : 0;
   if (cell->rows == 0 || item->from.ns < cell->from.ns) {
     cell->from = item->from;
   }
@@ -92,24 +92,26 @@ static bool cell_add(struct cell *cell, const struct item *item, quantity billab
   return true;
 }
 
-/* In order of time, each part of the usage to the tier it reaches; what is included goes where its row begins. */
+/* In order of time, each part of the usage to the tier it reaches; what is included or covered goes where its row
+ * begins. */
 static bool fill_cells(struct rating_work *w, struct error *err) {
   size_t tier = 0;
   for (size_t i = 0; i < w->taken->item_count; i++) {
     const struct item *item = w->taken->items[i];
     size_t group = group_of(w, item);
-    quantity open = {item->raw.e9 - item->included.e9}, included = item->included;
+    quantity open = item_open(item);
+    bool some_free = open.e9 < item->raw.e9;
     while (tier + 1 < w->cell_tiers && open.e9 > w->borders[tier].e9 - w->billable.e9) {
       quantity room = {w->borders[tier].e9 - w->billable.e9};
-      if ((room.e9 > 0 || included.e9 > 0) && !cell_add(cell_at(w, tier, group), item, room, included, err)) {
+      if ((room.e9 > 0 || some_free) && !cell_add(cell_at(w, tier, group), item, room, some_free, err)) {
         return false;
       }
-      included = QUANTITY_ZERO;
+      some_free = false;
       open.e9 -= room.e9;
       w->billable = w->borders[tier++];
     }
-    if ((open.e9 > 0 || included.e9 > 0 || item->raw.e9 == 0) &&
-        (!cell_add(cell_at(w, tier, group), item, open, included, err) ||
+    if ((open.e9 > 0 || some_free || item->raw.e9 == 0) &&
+        (!cell_add(cell_at(w, tier, group), item, open, some_free, err) ||
          !quantity_add(w->billable, open, &w->billable, err))) {
       return false;
     }
@@ -130,6 +132,7 @@ static struct trace_step *add_step(struct rating_work *w, size_t tier, const str
   vec_push(w->steps, (struct trace_step){.tier = (uint32_t)tier,
                                          .raw = cell->raw,
                                          .included = cell->included,
+                                         .covered = cell->covered,
                                          .price = price,
                                          .multiplier = multiplier,
                                          .from = cell->from,

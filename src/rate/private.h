@@ -38,9 +38,11 @@ struct stretch {
   quantity times[TERMS_MAX];
   size_t term_count, price_count; /* prices of all terms together */
   instant from, to;
-  struct fraction months; /* share of a month */
-  const char *prorated;   /* "prorated 12 of 31 days"; NULL for whole months */
-  bool ordered;           /* some items are single rows, because their order in time matters */
+  struct fraction months;    /* share of a month */
+  const char *prorated;      /* "prorated 12 of 31 days"; NULL for whole months */
+  bool ordered;              /* some items are single rows, because their order in time matters */
+  struct cover_span *covers; /* in force in it: the contract's own, then those of the plan */
+  size_t cover_count;
   struct item *items;
   size_t count, capacity;
 };
@@ -58,15 +60,21 @@ struct run {
   rate multiplier;
   instant until;              /* the multiplier is another one from here on, where it depends on the time */
   const uint64_t *allowances; /* a bit for each that matches, counted over all terms; NULL: none */
+  const struct claim *claims; /* of the stretch's covers that match */
+  size_t claim_count;
 };
 /* A row, or all rows of a run where their order does not matter or the meter combines them. */
 struct item {
   const struct run *run;
-  quantity raw, included; /* included: what allowances cover */
+  quantity raw, included, covered; /* included: what allowances cover; covered: what reservations and plans do */
   instant from, to;
   uint32_t rows, events;
   size_t sequence; /* of its first row, settles the order of equal times */
 };
+/* What is left for the price. */
+static inline quantity item_open(const struct item *item) {
+  return (quantity){item->raw.e9 - item->included.e9 - item->covered.e9};
+}
 struct intake {
   struct arena *scratch;
   const struct customer *customer;
@@ -90,6 +98,39 @@ MUST_USE bool draw_allowances(struct stretch *stretch, struct error *err);
 static inline bool price_climbs(const struct price_rule *price) {
   return price->model == PRICE_GRADUATED || price->model == PRICE_PERCENTAGE;
 }
+
+/* ---- covers.c: reservations and savings plans in force, and what they cost ---- */
+/* A report on one of them, while it is being added up: quantities are raw. */
+struct tally {
+  struct coverage report;
+  VEC(struct coverage_hour) hourly;
+};
+struct cover_span {
+  const struct cover *cover;
+  quantity quantity; /* the cover's, as many times as an add-on is had; a savings plan's is that number */
+  instant from, to;  /* within the stretch */
+  struct tally *tally;
+};
+/* A cover that may take usage of a run; the discount is a savings plan's. */
+struct claim {
+  size_t cover; /* in the stretch */
+  rate discount;
+};
+typedef VEC(struct tally *) tallies;
+MUST_USE bool find_covers(struct arena *scratch, struct stretch *stretches, size_t count, tallies *found,
+                          struct error *err);
+void find_claims(struct arena *scratch, const struct stretch *stretch, struct run *run);
+/* What of the fee has accrued up to t, at an even rate over time; rounded once, so that differences of it add up. */
+MUST_USE bool cover_cost_until(const struct cover_span *span, instant t, amount *out, struct error *err);
+struct charges;
+MUST_USE bool charge_covers(struct arena *arena, const struct stretch *stretch, struct charges *charges,
+                            struct error *err);
+
+/* ---- coverage.c: hour by hour ---- */
+MUST_USE bool draw_covers(struct arena *scratch, struct stretch *stretch, bool hourly, struct error *err);
+
+/* ---- coverage_report.c ---- */
+MUST_USE bool report_coverage(struct arena *arena, const tallies *found, struct rating *out, struct error *err);
 
 /* ---- models.c: what one price took in one stretch becomes steps ---- */
 struct steps {

@@ -15,6 +15,8 @@ const char *charge_kind_name(enum charge_kind kind) {
     return "true_up";
   case CHARGE_ADJUSTMENT:
     return "adjustment";
+  case CHARGE_CREDIT:
+    return "credit";
   }
   return "unknown";
 }
@@ -27,19 +29,25 @@ struct work {
   size_t stretch_count;
   struct charges charges;
   struct steps steps; /* of the charge at hand */
+  tallies covers;
+  bool hourly;
 };
 
 /* ---- one charge ---- */
 
-static bool total_items(const struct taken *taken, struct charge *charge, quantity *included, struct error *err) {
+/* Parts of raw stay in range when it does. */
+static bool total_items(const struct taken *taken, struct charge *charge, struct error *err) {
+  quantity included = QUANTITY_ZERO, covered = QUANTITY_ZERO;
   for (size_t i = 0; i < taken->item_count; i++) {
-    if (!quantity_add(charge->raw, taken->items[i]->raw, &charge->raw, err) ||
-        !quantity_add(*included, taken->items[i]->included, included, err)) {
+    if (!quantity_add(charge->raw, taken->items[i]->raw, &charge->raw, err)) {
       return false;
     }
+    included.e9 += taken->items[i]->included.e9;
+    covered.e9 += taken->items[i]->covered.e9;
   }
   return quantity_units(charge->meter, charge->raw, &charge->units, err) &&
-         quantity_units(charge->meter, *included, &charge->included_units, err);
+         quantity_units(charge->meter, included, &charge->included_units, err) &&
+         quantity_units(charge->meter, covered, &charge->covered_units, err);
 }
 
 /* One price for all: a model of prices per unit, a single tier met, nothing flat on top. */
@@ -73,7 +81,6 @@ static bool keep_steps(struct work *w, struct charge *charge, struct error *err)
 
 static bool charge_price(struct work *w, const struct taken *taken, struct error *err) {
   const struct price_rule *price = taken->price;
-  quantity included = QUANTITY_ZERO;
   struct charge charge = {.kind = CHARGE_USAGE,
                           .name = price->name,
                           .product = price->product,
@@ -82,7 +89,7 @@ static bool charge_price(struct work *w, const struct taken *taken, struct error
                           .price = price,
                           .meter = price->meter};
   w->steps.count = 0;
-  if (!total_items(taken, &charge, &included, err) ||
+  if (!total_items(taken, &charge, err) ||
       (!quantity_is_zero(charge.raw) && (!rate_taken(taken, &w->steps, err) || !keep_steps(w, &charge, err)))) {
     return error_at_price(price, err);
   }
@@ -141,7 +148,8 @@ static bool rate_stretch(struct work *w, struct stretch *s, struct error *err) {
   if (!s->segment) {
     return true;
   }
-  return draw_allowances(s, err) && charge_fees(w->arena, w->catalog, s, &w->charges, err) &&
+  return draw_allowances(s, err) && draw_covers(w->scratch, s, w->hourly, err) &&
+         charge_fees(w->arena, w->catalog, s, &w->charges, err) && charge_covers(w->arena, s, &w->charges, err) &&
          charge_prices(w, s, err) && charge_true_up(w->arena, w->catalog, s, &w->charges, first, err);
 }
 
@@ -170,7 +178,8 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
     return false;
   }
   const struct intake intake = {w->scratch, w->customer, out->period, w->stretches, w->stretch_count};
-  if (!collect_items(&intake, rows, row_count, err)) {
+  if (!find_covers(w->scratch, w->stretches, w->stretch_count, &w->covers, err) ||
+      !collect_items(&intake, rows, row_count, err)) {
     return false;
   }
   for (size_t i = 0; i < w->stretch_count; i++) {
@@ -180,26 +189,43 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
   }
   return charge_long_fees(w->arena, w->catalog, w->customer, out->period, &w->charges, err) &&
          convert_charges(w->arena, w->catalog, out, &w->charges, err) &&
-         list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) && keep_charges(w, out, err);
+         list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) &&
+         report_coverage(w->arena, &w->covers, out, err) && keep_charges(w, out, err);
 }
 
 static void free_work(struct work *w) {
   for (size_t i = 0; i < w->stretch_count; i++) {
     vec_free(&w->stretches[i]);
   }
+  for (size_t i = 0; i < w->covers.count; i++) {
+    vec_free(&w->covers.items[i]->hourly);
+  }
+  vec_free(&w->covers);
   vec_free(&w->charges);
   vec_free(&w->steps);
   arena_free(w->scratch);
+}
+
+static bool rate_work(struct work *w, struct period period, const struct usage_row *rows, size_t row_count,
+                      struct rating *out, struct error *err) {
+  *out = (struct rating){.customer = w->customer, .period = period};
+  bool ok = rate_all(w, rows, row_count, out, err);
+  free_work(w);
+  return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(w->customer->id));
 }
 
 bool rate_customer(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                    struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
                    struct error *err) {
   struct work w = {.arena = arena, .scratch = arena_new(), .catalog = catalog, .customer = customer};
-  *out = (struct rating){.customer = customer, .period = period};
-  bool ok = rate_all(&w, rows, row_count, out, err);
-  free_work(&w);
-  return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
+  return rate_work(&w, period, rows, row_count, out, err);
+}
+
+bool rate_customer_hourly(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                          struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
+                          struct error *err) {
+  struct work w = {.arena = arena, .scratch = arena_new(), .catalog = catalog, .customer = customer, .hourly = true};
+  return rate_work(&w, period, rows, row_count, out, err);
 }
 
 bool rate_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer, instant at,

@@ -19,7 +19,7 @@ size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, 
                  size_t max);
 size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count);
 
-enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT };
+enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT, CHARGE_CREDIT };
 const char *charge_kind_name(enum charge_kind kind);
 
 /* One step of how a charge came to be: so many raw units at this price gave that amount. */
@@ -27,6 +27,7 @@ struct trace_step {
   uint32_t tier;      /* index of the tier, 0 when there is only one */
   quantity raw;       /* as metered (INTEGRAL: value x seconds) */
   quantity included;  /* part of raw that an allowance covered: it costs nothing here */
+  quantity covered;   /* part of raw that reservations and savings plans covered: likewise */
   struct price price; /* per raw units: unit price and `per` x base_per_unit */
   rate multiplier;    /* product of those that matched; RATE_ONE when none */
   amount amount;      /* to 1e-12 */
@@ -37,6 +38,7 @@ struct trace_step {
 /* A closed period of a customer, as its events stood at two positions of the journal. */
 struct adjustment_span {
   slice customer, period, invoice; /* number of the invoice that is adjusted */
+  slice catalog;                   /* digest of the catalog it was made with, which prices what came in later too */
   uint64_t from_event, to_event;   /* accounted for before; accounted for by this adjustment */
   instant as_of_before, as_of_after;
 };
@@ -58,11 +60,12 @@ struct charge {
   const struct segment *segment;
   const struct price_rule *price;      /* USAGE */
   const struct fee *fee;               /* FEE */
+  const struct cover *cover;           /* FEE of a reservation or savings plan, then `fee` is NULL */
   const struct meter *meter;           /* USAGE, ADJUSTMENT */
   const struct adjustment *adjustment; /* ADJUSTMENT */
   quantity raw;                        /* all of it; FEE: count (x prorated share x hours) */
   quantity units;                      /* raw / base_per_unit, half-even to 1e-9: for people */
-  quantity included_units;
+  quantity included_units, covered_units;
   bool has_unit_price;     /* one price for all of it */
   struct price unit_price; /* per unit as written in the catalog (before the multiplier) */
   amount exact;            /* to 1e-12, half-even, once per step; in the customer's currency */
@@ -81,15 +84,44 @@ struct unpriced {
   const char *why;
 };
 
+/* What one hour of UTC, or the part of it in force, brought of a reservation (units) or savings plan (amounts). */
+struct coverage_hour {
+  instant from, to;
+  quantity capacity, used;
+  amount committed, spent;
+};
+/* What a reservation or savings plan did in the period. Units of a reservation are those of its meter, half-even to
+ * 1e-9; a savings plan counts in money. What is not `used` or `spent` in its hour is lost. */
+struct coverage {
+  const struct cover *cover;
+  instant from, to;        /* in force within the period */
+  quantity capacity, used; /* reservation: units available, units covered */
+  quantity matching;       /* reservation: usage it would cover, after allowances */
+  amount cost;             /* of the time in force at an even rate, whenever it is paid; savings plan: committed */
+  amount spent;            /* savings plan: used of it */
+  amount list;             /* what the covered usage costs at list: first tier, multipliers, no minimums */
+  amount saved;            /* list - cost: negative when too little was covered */
+  amount matching_list;    /* savings plan: list price of usage it would cover, after allowances and reservations */
+  uint32_t hours, hours_unused; /* in force; of which not used in full */
+  bool has_utilization, has_coverage;
+  rate utilization; /* used / capacity, spent / cost */
+  rate coverage;    /* used / matching, list / matching_list */
+  const struct coverage_hour *hourly;
+  size_t hourly_count; /* 0 unless rate_customer_hourly was asked */
+};
+
 struct rating {
   const struct customer *customer;
   struct period period;
   bool opening;                 /* holds only what is due in advance where a contract or phase begins */
-  const struct charge *charges; /* fees, then usage in the order of the plan, then true-ups, segment by segment; last
-                                   fees whose intervals began (in advance) or ended */
+  const struct charge *charges; /* fees, reservations and plans, then usage in the order of the plan, then true-ups,
+                                   segment by segment; last fees whose intervals began (in advance) or ended */
   size_t charge_count;
   const struct unpriced *unpriced;
   size_t unpriced_count;
+  const struct coverage
+      *coverages; /* one for each reservation and savings plan in force, and stretch of time without a gap */
+  size_t coverage_count;
   amount total;
 };
 /* `rows`: this customer's usage, cut at rate_cuts, sorted as usage_finish gives them. Everything returned lives in the
@@ -97,6 +129,10 @@ struct rating {
 MUST_USE bool rate_customer(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                             struct period period, const struct usage_row *rows, size_t row_count, struct rating *out,
                             struct error *err);
+/* The same rating, with what each hour brought of reservations and savings plans: 100 bytes for each and hour. */
+MUST_USE bool rate_customer_hourly(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                                   struct period period, const struct usage_row *rows, size_t row_count,
+                                   struct rating *out, struct error *err);
 /* What is due in advance at `at`, the beginning of a contract or of a phase inside a period (rate_opens): an invoice of
  * its own, whose period runs from there to the end of the invoice period. Everything else that is charged in advance
  * comes with the period that ends where its interval begins. */

@@ -12,17 +12,13 @@ struct leftovers {
   size_t count, capacity;
 };
 
-static quantity uncovered(const struct item *item) {
-  return (quantity){item->raw.e9 - item->included.e9};
-}
-
 static struct leftovers find_leftovers(const struct stretch *stretches, size_t stretch_count) {
   struct leftovers found = {0};
   for (size_t s = 0; s < stretch_count; s++) {
     const char *why = stretches[s].segment ? "no price matches" : "no contract at this time";
     for (size_t i = 0; i < stretches[s].count; i++) {
       const struct item *item = &stretches[s].items[i];
-      if (!item->run->price && uncovered(item).e9 > 0) {
+      if (!item->run->price && item_open(item).e9 > 0) {
         vec_push(&found, (struct leftover){item, why});
       }
     }
@@ -64,7 +60,7 @@ static const slice *copy_dimensions(struct arena *arena, const struct run *run) 
 static bool add_leftover(struct unpriced *to, const struct item *item, bool first, struct error *err) {
   to->to = item->to;
   to->events = count_add(to->events, item->events);
-  return usage_combine(to->meter->aggregation, &to->raw, uncovered(item), first, err) &&
+  return usage_combine(to->meter->aggregation, &to->raw, item_open(item), first, err) &&
          quantity_units(to->meter, to->raw, &to->units, err);
 }
 

@@ -1,5 +1,6 @@
 /* Late events, corrections, voided invoices and closes in random order: in the end the documents of each customer and
- * month sum to what its events are worth, to the last digit, and `check` finds nothing. */
+ * month sum to what its events are worth, to the last digit, and `check` finds nothing. One customer has a reservation,
+ * so that what comes late is covered as if it had come in time. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -10,6 +11,9 @@
 #define CUSTOMERS 3
 #define MONTHS 4
 #define EVENTS_MAX 400
+#define RESERVED_CUSTOMER 2
+#define RESERVED 250 /* calls an hour at 0.001 */
+#define HOURS_MAX 744
 
 static const char catalog_text[] =
     "currency: EUR\n"
@@ -22,7 +26,11 @@ static const char catalog_text[] =
     "customers:\n"
     "  - {id: c0, name: A, country: NL, plan: p}\n"
     "  - {id: c1, name: B, country: NL, plan: p}\n"
-    "  - {id: c2, name: C, country: NL, plan: p}\n";
+    "  - id: c2\n"
+    "    name: C\n"
+    "    country: NL\n"
+    "    contracts:\n"
+    "      - {plan: p, from: 2026-09-01, reservations: [{name: R, meter: calls, quantity: 250, price: 0.001}]}\n";
 
 /* Months of 2026 from September on, UTC, in seconds. */
 static const int64_t starts_s[MONTHS + 2] = {1788220800, 1790812800, 1793491200, 1796083200, 1798761600, 1801440000};
@@ -31,6 +39,7 @@ static const char *const names[MONTHS + 1] = {"2026-09", "2026-10", "2026-11", "
 struct sent {
   int customer, month, n;
   bool counts, corrected;
+  int64_t hour; /* of the month */
   char source[16], id[64];
 };
 struct world {
@@ -54,15 +63,19 @@ static void set_time(const struct world *w, int64_t s) {
   clock_set_test((instant){s * NS_PER_S});
 }
 
-static void make_event(struct world *w, const struct sent *s, struct event *e) {
+static void make_event(struct world *w, struct sent *s, struct event *e) {
   struct event_field *field = arena_alloc(w->arena, sizeof *field);
   int64_t span = starts_s[s->month + 1] - starts_s[s->month];
   *field = (struct event_field){SLICE("n"), slice_of(arena_printf(w->arena, "%d", s->n)), true};
+  /* The reserved customer's come in few hours, so that they meet in one. */
+  bool few = s->customer == RESERVED_CUSTOMER;
+  int64_t within_s = (int64_t)random_below(&w->rng, few ? 5 * 3600 : (uint64_t)span);
+  s->hour = within_s / 3600;
   *e = (struct event){.id = slice_of(s->id),
                       .source = slice_of(s->source),
                       .type = SLICE("e"),
                       .subject = slice_of(arena_printf(w->arena, "c%d", s->customer)),
-                      .time = {(starts_s[s->month] + (int64_t)random_below(&w->rng, (uint64_t)span)) * NS_PER_S},
+                      .time = {(starts_s[s->month] + within_s) * NS_PER_S},
                       .fields = field,
                       .field_count = 1};
 }
@@ -236,14 +249,19 @@ static bool add_document(void *context, const struct stored_invoice *i, struct e
   return true;
 }
 
+/* What no reservation covers, hour by hour, at the tiers of the month; and the reservation's fee, used or not. */
 static int128 worth(const struct world *w, int customer, int month) {
-  int64_t n = 0;
+  int64_t hours[HOURS_MAX] = {0}, n = 0;
+  int64_t reserved = customer == RESERVED_CUSTOMER ? RESERVED : 0;
   for (size_t i = 0; i < w->count; i++) {
     const struct sent *s = &w->sent[i];
-    n += s->counts && s->customer == customer && s->month == month ? s->n : 0;
+    hours[s->hour] += s->counts && s->customer == customer && s->month == month ? s->n : 0;
   }
-  int64_t low = n < 500 ? n : 500;
-  return ((int128)low * 13 + (int128)(n - low) * 7) * 1000000000;
+  for (size_t i = 0; i < HOURS_MAX; i++) {
+    n += hours[i] > reserved ? hours[i] - reserved : 0;
+  }
+  int64_t low = n < 500 ? n : 500, fee = reserved * (starts_s[month + 1] - starts_s[month]) / 3600;
+  return ((int128)low * 13 + (int128)(n - low) * 7 + fee) * 1000000000;
 }
 
 static void complain(void *context, const char *what) {

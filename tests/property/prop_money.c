@@ -130,6 +130,9 @@ static void check_text(void) {
   must(amount_parse(slice_of(amount_text_fixed(a, 4, text)), &again, &err) && again.e12 == a.e12);
   must(strlen(strchr(text, '.')) >= 5);
   must(quantity_parse(slice_of(quantity_text(q, text)), &q_again, &err) && q_again.e9 == q.e9);
+  rate r = {(int128)random_below(&rng, 3000000000000) - 1000000000000}, shown;
+  must(rate_parse(slice_of(rate_percent(r, text)), &shown, &err) && shown.e12 % 1000000000 == 0);
+  must(shown.e12 - r.e12 <= 500000000 && r.e12 - shown.e12 <= 500000000);
 }
 
 /* A decimal text put together at random means what its digits mean. */

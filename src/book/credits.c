@@ -1,0 +1,45 @@
+/* Credit on the book: drafts that use it, finalizing with it, and what the clock makes due. */
+#include "book/private.h"
+#include "credit/credit.h"
+
+bool book_invoice(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
+                  struct error *err) {
+  const struct customer *customer = rating->customer;
+  struct credit_grants grants;
+  if (!credit_open(set->arena, book->db, customer->id, slice_of(customer->currency->code), set->as_of, &grants, err)) {
+    return false;
+  }
+  const struct invoice_purse purse = {.grants = grants.items, .grant_count = grants.count};
+  return rating_set_invoice(set, book->catalog, rating, &purse, out, err);
+}
+
+bool book_finalize(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
+                   bool *existed, slice *id, struct error *err) {
+  *existed = false;
+  *id = (slice){0};
+  if (!book_invoice(book, set, rating, out, err)) {
+    return false;
+  }
+  if (out->line_count == 0) {
+    return true;
+  }
+  if (!invoice_finalize(set->arena, book->db, book->ledger, out, set->as_of, set->journal_position, existed, id, err)) {
+    return false;
+  }
+  bool covered = invoice_is_covered(out);
+  return *existed || (book_tell_invoice(book, "invoice.finalized", *id, err) &&
+                      (!covered || book_tell_invoice(book, "invoice.paid", *id, err)) &&
+                      book_credit_spent(book, rating->customer->id, set->as_of, err));
+}
+
+bool book_credit_spent(struct book *book, slice customer, instant now, struct error *err) {
+  const struct customer *known = catalog_customer(book->catalog, customer);
+  bool requested;
+  return known == NULL || credit_top_up_check(book->db, book->catalog, known, now, &requested, err);
+}
+
+bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err) {
+  *out = (struct credit_run){0};
+  return credit_expire(book->db, book->ledger, now, &out->expired, err) &&
+         credit_top_ups_due(book->db, book->catalog, now, &out->top_ups, err);
+}

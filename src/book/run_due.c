@@ -1,0 +1,249 @@
+/* Doing what has fallen due, moment by moment: invoices of periods that ended, openings of contracts, and the chores of
+ * the day. The same for the clock of the wall, which looks now and then, and for a test clock, which is moved on. */
+#include "base/log.h"
+#include "book/due.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define INVOICES_PER_STEP 64
+#define DAY_NS (INT64_C(86400) * NS_PER_S)
+
+struct running {
+  struct book *reader;
+  const struct due_writer *writer;
+  struct due *due;
+  struct due_notes notes;
+  struct due_result *result;
+  bool first; /* ever: where looking began must be kept */
+};
+
+/* ---- settings ---- */
+
+struct found_setting {
+  instant value;
+  bool found;
+};
+
+static bool take_setting(const struct db_row *row, void *context, struct error *err) {
+  struct found_setting *f = context;
+  f->found = true;
+  return time_parse_rfc3339(db_bytes(row, 0), &f->value, err);
+}
+
+bool setting_instant(struct book *book, const char *name, instant *out, bool *found, struct error *err) {
+  struct found_setting f = {0};
+  if (!db_query(book->db, "SELECT value FROM setting WHERE name = $1", DB_VALUES(DB_T(slice_of(name))), take_setting,
+                &f, err)) {
+    return false;
+  }
+  *out = f.value;
+  *found = f.found;
+  return true;
+}
+
+bool setting_keep_instant(struct book *book, const char *name, instant value, struct error *err) {
+  char text[TIME_TEXT_MAX];
+  return db_run(book->db, "INSERT INTO setting(name, value) VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value = $2",
+                DB_VALUES(DB_T(slice_of(name)), DB_T(slice_of(time_format(value, text)))), NULL, err);
+}
+
+/* ---- writing ---- */
+
+static bool write(const struct running *r, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                  struct error *err) {
+  return r->writer->write(r->writer->context, apply, work, err);
+}
+
+struct invoices {
+  struct rating_set *set;
+  const struct rating *const *ratings;
+  size_t count;
+  struct close_result result;
+};
+
+static bool write_invoices(void *work, struct book *book, struct error *err) {
+  struct invoices *w = work;
+  w->result = (struct close_result){0};
+  for (size_t i = 0; i < w->count; i++) {
+    if (!finalize_rating(book, w->set, w->ratings[i], &w->result, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+struct mark {
+  instant until;
+  bool simulated;
+  bool credits; /* some begin or expire */
+};
+
+static bool write_mark(void *work, struct book *book, struct error *err) {
+  const struct mark *m = work;
+  struct credit_run run;
+  return (!m->credits || book_credits_due(book, m->until, &run, err)) &&
+         setting_keep_instant(book, "due_until", m->until, err) &&
+         (!m->simulated || setting_keep_instant(book, "test_clock", m->until, err));
+}
+
+/* ---- invoices ---- */
+
+static void note(const struct running *r, const char *what) {
+  if (r->notes.note) {
+    r->notes.note(r->notes.context, what);
+  } else {
+    log_line(LOG_WARN, "due", "%s", what);
+  }
+}
+
+/* Usage without a price holds an invoice back: it is tried again at each look, and is never free by accident. */
+static bool held_back(struct running *r, const struct rating *rating) {
+  if (rating->unpriced_count == 0) {
+    return false;
+  }
+  char text[512], name[2 * TIME_TEXT_MAX];
+  snprintf(text, sizeof text,
+           "the invoice of customer " SLICE_FMT " for %s is held back: %zu kinds of usage have no price",
+           SLICE_ARG(rating->customer->id), billing_period_name(rating->customer, rating->period, name),
+           rating->unpriced_count);
+  note(r, text);
+  r->result->held++;
+  return true;
+}
+
+static bool finalize_all(struct running *r, struct rating_set *set, const struct rating *const *ratings, size_t count,
+                         struct error *err) {
+  for (size_t first = 0; first < count; first += INVOICES_PER_STEP) {
+    struct invoices work = {.set = set,
+                            .ratings = ratings + first,
+                            .count = count - first < INVOICES_PER_STEP ? count - first : INVOICES_PER_STEP};
+    if (!write(r, write_invoices, &work, err)) {
+      return false;
+    }
+    r->result->invoices += work.result.invoices;
+    log_progress("invoices", first + work.count, count);
+  }
+  return true;
+}
+
+static bool end_period(struct running *r, const struct calendar *calendar, struct error *err) {
+  char name[2 * TIME_TEXT_MAX];
+  struct rating_set set;
+  size_t count = 0;
+  billing_period_name(calendar->customers.items[0], calendar->period, name);
+  if (!rate_due(r->reader, calendar->customers.items, calendar->customers.count, slice_of(name), &set, err)) {
+    return false;
+  }
+  const struct rating **ratings = arena_array(set.arena, set.rating_count, sizeof *ratings);
+  for (size_t i = 0; i < set.rating_count; i++) {
+    if (!held_back(r, &set.ratings[i])) {
+      ratings[count++] = &set.ratings[i];
+    }
+  }
+  bool ok = finalize_all(r, &set, ratings, count, err);
+  rating_set_free(&set);
+  return ok;
+}
+
+static bool open_contracts(struct running *r, const struct due_moment *moment, struct error *err) {
+  struct rating_set set = {.arena = arena_new(), .as_of = clock_now()};
+  VEC(const struct rating *) ratings = {0};
+  bool ok = true;
+  for (size_t i = moment->first_opening; ok && i < r->due->openings.count; i++) {
+    const struct opening *opening = &r->due->openings.items[i];
+    struct rating *rating = arena_alloc(set.arena, sizeof *rating);
+    if (opening->at.ns != moment->at.ns) {
+      break;
+    }
+    ok = rate_opening(set.arena, r->reader->catalog, opening->customer, opening->at, rating, err);
+    if (ok && rating->charge_count > 0) {
+      vec_push(&ratings, rating);
+    }
+  }
+  ok = ok && finalize_all(r, &set, ratings.items, ratings.count, err);
+  vec_free(&ratings);
+  rating_set_free(&set);
+  return ok;
+}
+
+/* ---- moments ---- */
+
+static bool invoice_moment(struct running *r, const struct due_moment *moment, struct error *err) {
+  for (size_t i = 0; i < r->due->calendars.count; i++) {
+    const struct calendar *calendar = &r->due->calendars.items[i];
+    if (calendar->moment.ns == moment->at.ns && !end_period(r, calendar, err)) {
+      return false;
+    }
+  }
+  return open_contracts(r, moment, err);
+}
+
+static instant next_midnight(instant t) {
+  return (instant){t.ns - t.ns % DAY_NS + DAY_NS};
+}
+
+/* One step: to the next moment, to the next midnight of a simulated day, or to `now`. */
+static bool step(struct running *r, instant until, instant now, bool simulated, instant *reached, struct error *err) {
+  struct due_moment moment = {.at = INSTANT_MAX};
+  if (r->due && !due_after(r->due, until, &moment, err)) {
+    return false;
+  }
+  instant to = moment.at.ns < now.ns ? moment.at : now;
+  if (simulated && next_midnight(until).ns < to.ns) {
+    to = next_midnight(until);
+  }
+  if (simulated) {
+    clock_set_test(to);
+  }
+  bool due = moment.at.ns == to.ns;
+  if (due && !invoice_moment(r, &moment, err)) {
+    return false;
+  }
+  struct mark mark = {.until = to, .simulated = simulated};
+  *reached = to;
+  if (!credit_is_due(r->reader->db, to, &mark.credits, err)) {
+    return false;
+  }
+  return (!due && !simulated && !r->first && !mark.credits) || write(r, write_mark, &mark, err);
+}
+
+static bool run_steps(struct running *r, instant from, instant now, bool simulated, struct error *err) {
+  instant at = from;
+  while (at.ns < now.ns) {
+    if (!step(r, at, now, simulated, &at, err)) {
+      return false;
+    }
+    log_progress("days", (uint64_t)((at.ns - from.ns) / DAY_NS), (uint64_t)((now.ns - from.ns) / DAY_NS));
+  }
+  r->result->until = at;
+  return true;
+}
+
+/* Where looking begins: after what was done before; else where the catalog says, or now. */
+static bool begin_from(struct running *r, instant now, instant *from, struct error *err) {
+  bool found;
+  instant start = r->reader->catalog->invoicing.from;
+  if (!setting_instant(r->reader, "due_until", from, &found, err)) {
+    return false;
+  }
+  if (!found) {
+    *from = start.ns ? (instant){start.ns - 1} : (instant){now.ns - 1};
+  }
+  r->first = !found;
+  return true;
+}
+
+bool book_run_due(struct book *reader, instant now, const struct due_writer *writer, struct due_notes notes,
+                  struct due_result *out, struct error *err) {
+  *out = (struct due_result){0};
+  struct running r = {.reader = reader, .writer = writer, .notes = notes, .result = out};
+  instant from, clock;
+  bool simulated;
+  if (!setting_instant(reader, "test_clock", &clock, &simulated, err) || !begin_from(&r, now, &from, err)) {
+    return false;
+  }
+  bool invoices = simulated || reader->catalog->invoicing.automatic;
+  bool ok = (!invoices || due_open(reader->catalog, &r.due, err)) && run_steps(&r, from, now, simulated, err);
+  due_close(r.due);
+  return ok;
+}
