@@ -92,6 +92,31 @@ const struct api_endpoint api_endpoints[] = {
     {"GET", "/api/v1/commitments",
      "Utilization and coverage of a customer's reservations and savings plans; of a running period up to now",
      "customer period hourly", NULL, NULL, ALLOW_OWNER, "customer", NULL, commitments_read, NULL, true},
+    {"GET", "/api/v1/payments", "Payments; state=unmatched: those of which money waits to be applied",
+     "customer state invoice limit cursor", NULL, NULL, ALLOW_OWNER, "customer", NULL, payments_read, NULL, true},
+    {"POST", "/api/v1/payments", "Record a payment, and match it with invoices; the same id again changes nothing",
+     NULL,
+     "{\"id\": unique, \"amount\": \"10.00\", \"currency\": \"EUR\", \"customer\": id, \"invoice\": id or number, "
+     "\"reference\": text, \"payer\": text, \"received\": time}; all but the first three may be left out",
+     NULL, ALLOW_OPERATOR, NULL, payment_prepare, NULL, payment_record_apply, false},
+    {"POST", "/api/v1/payments/import", "Record the payments of a bank file, each once; answers per entry", NULL,
+     "the file as it is: CSV or camt.053 XML", NULL, ALLOW_OPERATOR, NULL, NULL, bank_file_read, bank_file_apply,
+     false},
+    {"GET", "/api/v1/payments/{payment}", "A payment and what it paid", NULL, NULL, NULL, ALLOW_OWNER, NULL, NULL,
+     payment_read, NULL, true},
+    {"POST", "/api/v1/payments/{payment}/apply", "Apply what waits of a payment to an invoice", NULL,
+     "{\"invoice\": id or number, \"amount\": at most this much, or nothing}", NULL, ALLOW_OPERATOR, NULL,
+     payment_apply_prepare, NULL, payment_apply_apply, false},
+    {"POST", "/api/v1/payments/{payment}/refund", "Money went back: invoices it paid are open again", NULL,
+     "{\"amount\": all refunds of it together, or nothing for the whole payment}", NULL, ALLOW_OPERATOR, NULL,
+     payment_refund_prepare, NULL, payment_refund_apply, false},
+    {"GET", "/api/v1/dunning", "Steps taken about overdue invoices", "customer limit cursor", NULL, NULL, ALLOW_OWNER,
+     "customer", NULL, dunning_read, NULL, true},
+    {"GET", "/api/v1/statements", "A statement of account: balances, documents, payments, aging", "customer from to",
+     NULL, NULL, ALLOW_OWNER, "customer", statement_prepare, NULL, statement_apply, true},
+    {"POST", "/hooks/payments/{provider}", "What a payment provider tells; authenticated by its signature", NULL,
+     "Standard Webhooks or Stripe, as the catalog says", NULL, ALLOW_PUBLIC, NULL, provider_hook_prepare, NULL,
+     provider_hook_apply, false},
     {"GET", "/api/v1/ledger/accounts", "Accounts with balances", "prefix limit cursor", NULL, NULL, ALLOW_OPERATOR,
      NULL, NULL, NULL, accounts_apply, true},
     {"GET", "/api/v1/ledger/entries", "Entries of an account", "account currency limit cursor", NULL, NULL,
@@ -152,6 +177,7 @@ static void stop_core(struct api *api) {
   core_stop(api->core);
   webhooks_free(api);
   live_free(api->live);
+  providers_close(api->providers);
   free(api->routes);
   free(api);
 }
@@ -164,7 +190,8 @@ static void alerts_crossed(void *context) {
 static bool start_parts(struct api *api, const struct api_options *options, struct error *err) {
   struct pull_writer writer = {.write = scrape_write, .context = api};
   /* What pull remembers is read here, before any command can reach the core. */
-  if (!live_open(api->book, api->core, &api->live, err) ||
+  if (!providers_open(book_catalog(api->book), &api->providers, err) ||
+      !live_open(api->book, api->core, &api->live, err) ||
       (options->scrape && !pull_start(options->scrape, book_db(api->book), &writer, &api->pull, err)) ||
       !webhooks_start(api, err)) {
     return false;

@@ -31,7 +31,12 @@ static void put_contracts(struct json_out *w, const struct customer *c) {
   json_close_array(w);
 }
 
-static void put_customer(struct json_out *w, const struct customer *c) {
+static bool put_customer(struct json_out *w, struct db *db, const struct customer *c, struct error *err) {
+  bool suspended;
+  instant since;
+  if (!suspension_find(db, c->id, &suspended, &since, err)) {
+    return false;
+  }
   json_open_object(w);
   json_put_str(w, "id", c->id);
   put_party(w, &c->party);
@@ -40,8 +45,14 @@ static void put_customer(struct json_out *w, const struct customer *c) {
   json_put_cstr(w, "time_zone", c->time_zone);
   json_put_str(w, "tax", c->tax ? c->tax->name : (slice){0});
   json_put_int(w, "payment_days", c->payment_days);
+  json_put_bool(w, "dunning", !c->no_dunning);
+  json_put_cstr(w, "state", suspended ? "suspended" : "active");
+  if (suspended) {
+    json_put_instant(w, "suspended_since", since);
+  }
   put_contracts(w, c);
   json_close_object(w);
+  return true;
 }
 
 bool customers_read(struct api_call *call, struct book *book, struct error *err) {
@@ -62,7 +73,9 @@ bool customers_read(struct api_call *call, struct book *book, struct error *err)
       list_end(call, last);
       return true;
     }
-    put_customer(&call->json, c);
+    if (!put_customer(&call->json, book_db(book), c, err)) {
+      return false;
+    }
     last = c->id;
     written++;
   }
@@ -75,8 +88,7 @@ bool customer_read(struct api_call *call, struct book *book, struct error *err) 
   if (c == NULL) {
     return error_set(err, ERR_NOT_FOUND, "there is no customer \"" SLICE_FMT "\"", SLICE_ARG(call->customer));
   }
-  put_customer(&call->json, c);
-  return true;
+  return put_customer(&call->json, book_db(book), c, err);
 }
 
 static void put_matches(struct json_out *w, const struct meter *meter, const struct match *matches, size_t count) {

@@ -44,7 +44,7 @@ bool invoices_read(struct api_call *call, struct book *book, struct error *err) 
 /* The invoice named in the path, if the caller may see it. */
 struct found {
   struct api_call *call;
-  slice document, id, status;
+  slice document, id, status, customer;
   bool found;
 };
 
@@ -56,6 +56,7 @@ static bool take(void *context, const struct stored_invoice *i, struct error *er
   f->found = true;
   f->id = arena_copy(f->call->arena, i->id);
   f->status = arena_copy(f->call->arena, i->status);
+  f->customer = arena_copy(f->call->arena, i->customer);
   f->document = arena_copy(f->call->arena, i->document);
   return true;
 }
@@ -192,14 +193,14 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
 
 /* ---- payments and void ---- */
 
-struct payment {
+struct named_payment {
   slice id;
   amount amount;
 };
 
 bool pay_prepare(struct api_call *call, struct error *err) {
   const struct json *body;
-  struct payment *p = arena_alloc(call->arena, sizeof *p);
+  struct named_payment *p = arena_alloc(call->arena, sizeof *p);
   if (!call_body(call, &body, err)) {
     return false;
   }
@@ -219,19 +220,16 @@ static bool answer_stored(struct api_call *call, struct book *book, slice id, st
 }
 
 bool pay_apply(struct api_call *call, struct book *book, struct error *err) {
-  const struct payment *p = call->state;
-  struct found before, after;
-  return find_invoice(call, book, &before, err) &&
-         invoice_pay(book_db(book), book_ledger(book), before.id, p->id, p->amount, clock_now(), err) &&
-         find_invoice(call, book, &after, err) &&
-         (slice_eq(before.status, after.status) || !slice_is(after.status, "paid") ||
-          book_tell_invoice(book, "invoice.paid", before.id, err)) &&
-         answer_stored(call, book, before.id, err);
+  const struct named_payment *p = call->state;
+  struct found f;
+  return find_invoice(call, book, &f, err) && pay_invoice(call, book, f.id, p->id, p->amount, err) &&
+         answer_stored(call, book, f.id, err);
 }
 
 bool void_apply(struct api_call *call, struct book *book, struct error *err) {
   struct found f;
+  struct collect c = call_collect(call, book);
   return find_invoice(call, book, &f, err) && invoice_void(book_db(book), book_ledger(book), f.id, clock_now(), err) &&
          (slice_is(f.status, "void") || book_tell_invoice(book, "invoice.voided", f.id, err)) &&
-         answer_stored(call, book, f.id, err);
+         suspension_review(&c, f.customer, err) && answer_stored(call, book, f.id, err);
 }

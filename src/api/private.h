@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "collect/collect.h"
 #include <stdatomic.h>
 
 #define API_ANSWER_BYTES_MAX ((size_t)256 << 20)
@@ -44,6 +45,7 @@ struct api {
   struct http_server *http;
   struct webhooks *webhooks;
   struct live *live;
+  struct providers *providers;
   struct http_route *routes;
   bool open_overview;
   instant started;
@@ -86,6 +88,9 @@ MUST_USE bool call_body(struct api_call *call, const struct json **out, struct e
 /* The query's period: "period", or "from" and "to"; `otherwise` when neither is given. */
 MUST_USE bool call_period(struct api_call *call, struct period *out, struct error *err);
 
+/* What the rooms of collecting work with, over this book and in the call's memory. */
+struct collect call_collect(struct api_call *call, struct book *book);
+
 /* Replays for ever what an Idempotency-Key was answered; on the core, inside the batch. */
 MUST_USE bool answer_find(struct api_call *call, struct book *book, bool *found, struct error *err);
 MUST_USE bool answer_keep(struct api_call *call, struct book *book, struct error *err);
@@ -122,4 +127,10 @@ api_stage clock_prepare;
 api_work clock_read, clock_advance;
 api_stage alert_prepare, entitlement_prepare;
 api_work alerts_read, alert_apply, alert_delete_apply;
+api_stage payment_prepare, payment_apply_prepare, payment_refund_prepare, provider_hook_prepare, statement_prepare;
+api_work payments_read, payment_read, payment_record_apply, payment_apply_apply, payment_refund_apply, dunning_read,
+    statement_apply, provider_hook_apply, bank_file_read, bank_file_apply;
+/* Records a payment of one invoice; more than is open is refused, so that a slip is not taken for generosity. */
+MUST_USE bool pay_invoice(struct api_call *call, struct book *book, slice invoice, slice payment_id, amount value,
+                          struct error *err);
 #endif

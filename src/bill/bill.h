@@ -92,6 +92,10 @@ MUST_USE bool invoice_pdf(slice document_json, slice logo_path, struct buf *out,
 MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err);
 
 /* ---- kept invoices ---- */
+#define ACCOUNT_NAME_MAX 256
+char *account_receivable(slice customer, char name[ACCOUNT_NAME_MAX]); /* "customer/ID/receivable" */
+#define CAUSE_PAYMENT SLICE("payment")
+#define CAUSE_REFUND SLICE("refund")
 extern const struct db_migration bill_migrations[];
 extern const size_t bill_migration_count;
 struct stored_invoice {
@@ -110,8 +114,13 @@ struct stored_invoice {
  */
 MUST_USE bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger, struct invoice *draft,
                                instant now, uint64_t journal_position, bool *existed, slice *id, struct error *err);
-MUST_USE bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice payment_id, amount amount, instant now,
-                          struct error *err); /* paid when covered; over-payment refused */
+/* Takes `value` from the account `from`, where received money waits, to the customer's receivable: paid when covered;
+ * more than is open is refused. The same transfer again changes nothing. Cause "payment", reference the invoice. */
+MUST_USE bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice from, slice transfer_id, amount value,
+                          instant now, struct error *err);
+/* The way back, to the account `to`, of at most what was paid: the invoice is open again. Cause "refund". */
+MUST_USE bool invoice_unpay(struct db *db, struct ledger *ledger, slice id, slice to, slice transfer_id, amount value,
+                            instant now, struct error *err);
 MUST_USE bool invoice_void(
     struct db *db, struct ledger *ledger, slice id, instant now,
     struct error *err); /* reverses its transfers, gives credit back; the number stays used; paid ones are refused */

@@ -68,9 +68,11 @@ static bool check_transfers(struct check *c, const struct stored_invoice *i, str
   if (amount_cmp(sum, i->total) != 0) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": its transfers do not sum to its total", SLICE_ARG(i->number));
   }
-  amount paid, prepaid = AMOUNT_ZERO;
+  amount paid, refunded, prepaid = AMOUNT_ZERO;
   bool given_back = slice_is(i->status, "void");
   if (!ledger_sum(c->ledger, i->id, CAUSE_PAYMENT, i->currency, &paid, err) ||
+      !ledger_sum(c->ledger, i->id, CAUSE_REFUND, i->currency, &refunded, err) ||
+      !amount_sub(paid, refunded, &paid, err) ||
       (!given_back && !ledger_sum(c->ledger, i->id, CAUSE_PREPAID, i->currency, &prepaid, err)) ||
       !amount_add(paid, prepaid, &paid, err)) {
     return false;

@@ -304,11 +304,11 @@ static bool find(struct db *db, slice id, struct found_invoice *out, struct erro
 
 /* ---- paying and voiding ---- */
 
-static bool book_payment(struct db *db, struct ledger *ledger, const struct stored_invoice *i, slice payment_id,
-                         amount value, instant now, struct error *err) {
+static bool book_payment(struct db *db, struct ledger *ledger, const struct stored_invoice *i, slice from,
+                         slice transfer_id, amount value, instant now, struct error *err) {
   char receivable[ACCOUNT_NAME_MAX];
-  struct transfer t = {.id = payment_id,
-                       .from = SLICE("cash"),
+  struct transfer t = {.id = transfer_id,
+                       .from = from,
                        .to = slice_of(account_receivable(i->customer, receivable)),
                        .currency = i->currency,
                        .amount = value,
@@ -339,16 +339,47 @@ static bool book_payment(struct db *db, struct ledger *ledger, const struct stor
                 DB_VALUES(DB_T(i->id), DB_A(paid), DB_T(status)), NULL, err);
 }
 
-bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice payment_id, amount value, instant now,
-                 struct error *err) {
-  if (amount_cmp(value, AMOUNT_ZERO) <= 0) {
-    return error_set(err, ERR_INVALID, "a payment is more than zero");
-  }
-  if (payment_id.len == 0) {
-    return error_set(err, ERR_INVALID, "a payment needs an id: the same id again books nothing twice");
-  }
+bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice from, slice transfer_id, amount value,
+                 instant now, struct error *err) {
   struct found_invoice f = {.arena = arena_new()};
-  bool ok = find(db, id, &f, err) && book_payment(db, ledger, &f.invoice, payment_id, value, now, err);
+  bool ok = find(db, id, &f, err) && book_payment(db, ledger, &f.invoice, from, transfer_id, value, now, err);
+  arena_free(f.arena);
+  return ok;
+}
+
+static bool book_refund(struct db *db, struct ledger *ledger, const struct stored_invoice *i, slice to,
+                        slice transfer_id, amount value, instant now, struct error *err) {
+  char receivable[ACCOUNT_NAME_MAX];
+  struct transfer t = {.id = transfer_id,
+                       .from = slice_of(account_receivable(i->customer, receivable)),
+                       .to = to,
+                       .currency = i->currency,
+                       .amount = value,
+                       .time = now,
+                       .cause = CAUSE_REFUND,
+                       .reference = i->id};
+  enum transfer_outcome outcome;
+  amount paid;
+  if (!ledger_transfer(ledger, &t, &outcome, err)) {
+    return false;
+  }
+  if (outcome == TRANSFER_REPEATED) {
+    return true;
+  }
+  if (!amount_sub(i->paid, value, &paid, err)) {
+    return false;
+  }
+  if (amount_cmp(paid, AMOUNT_ZERO) < 0) {
+    return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT ": more would go back than was paid", SLICE_ARG(i->id));
+  }
+  return db_run(db, "UPDATE invoice SET paid = $2, status = 'finalized' WHERE id = $1",
+                DB_VALUES(DB_T(i->id), DB_A(paid)), NULL, err);
+}
+
+bool invoice_unpay(struct db *db, struct ledger *ledger, slice id, slice to, slice transfer_id, amount value,
+                   instant now, struct error *err) {
+  struct found_invoice f = {.arena = arena_new()};
+  bool ok = find(db, id, &f, err) && book_refund(db, ledger, &f.invoice, to, transfer_id, value, now, err);
   arena_free(f.arena);
   return ok;
 }

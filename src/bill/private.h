@@ -19,8 +19,6 @@ void describe_price(const struct json *price, slice unit, struct buf *out);
  * all. */
 bool charge_multiplier(const struct charge *charge, rate *out);
 
-#define ACCOUNT_NAME_MAX 256
-char *account_receivable(slice customer, char name[ACCOUNT_NAME_MAX]);
 char *account_revenue(slice product, char name[ACCOUNT_NAME_MAX]);
 char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_CHARGE SLICE("charge")
@@ -28,8 +26,7 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_CREDIT SLICE("credit")               /* a negative line or tax, the other way round */
 #define CAUSE_ROUNDING_UP SLICE("rounding up")     /* the customer owes more than the exact sum */
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
-#define CAUSE_PAYMENT SLICE("payment")
-#define CAUSE_PREPAID SLICE("prepaid") /* credit paid in advance, applied to the total */
+#define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
 
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */

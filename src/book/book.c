@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "book/private.h"
+#include "collect/collect.h"
 #include "credit/credit.h"
 #include "notify/notify.h"
 #include "pull/pull.h"
@@ -87,6 +88,7 @@ static bool migrate(struct book *book, struct error *err) {
                {credit_migrations, credit_migration_count},
                {bill_migrations, bill_migration_count},
                {notify_migrations, notify_migration_count},
+               {collect_migrations, collect_migration_count},
                {book_migrations, sizeof book_migrations / sizeof *book_migrations}};
   VEC(struct db_migration) all = {0};
   for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) {

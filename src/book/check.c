@@ -1,6 +1,7 @@
 /* All invariants of a book: store, journal, ledger, invoices, and every invoice derived again from its events. */
 #include "base/log.h"
 #include "book/private.h"
+#include "collect/collect.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,14 @@ bool book_check_store(struct book *book, void (*bad)(void *context, const char *
   return check_store(&check, err);
 }
 
+static bool check_collecting(struct check *check, struct error *err) {
+  struct book *book = check->book;
+  struct collect c = {book->db, book->ledger, book->catalog, clock_now(), arena_new()};
+  bool ok = collect_check(&c, found, check, err);
+  arena_free(c.arena);
+  return ok;
+}
+
 bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
                 struct check_result *out, struct error *err) {
   *out = (struct check_result){0};
@@ -215,6 +224,6 @@ bool book_check(struct book *book, void (*bad)(void *context, const char *what),
          ledger_check(book->ledger, found, &check, err) &&
          ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
          credit_check(book->db, book->ledger, found, &check, err) &&
-         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) &&
+         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) && check_collecting(&check, err) &&
          (!whole || (check_derivations(&check, err) && check_openings(&check, err)));
 }

@@ -2,10 +2,12 @@
  * the day. The same for the clock of the wall, which looks now and then, and for a test clock, which is moved on. */
 #include "base/log.h"
 #include "book/due.h"
+#include "collect/collect.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define INVOICES_PER_STEP 64
+#define DUNNING_EVERY_NS (INT64_C(3600) * NS_PER_S)
 #define DAY_NS (INT64_C(86400) * NS_PER_S)
 
 struct running {
@@ -76,12 +78,20 @@ struct mark {
   instant until;
   bool simulated;
   bool credits; /* some begin or expire */
+  bool dunning;
 };
+
+static bool dun(struct book *book, instant now, struct error *err) {
+  struct collect c = {book->db, book->ledger, book->catalog, now, arena_new()};
+  bool ok = collect_dunning(&c, NULL, NULL, err) && setting_keep_instant(book, "dunned", now, err);
+  arena_free(c.arena);
+  return ok;
+}
 
 static bool write_mark(void *work, struct book *book, struct error *err) {
   const struct mark *m = work;
   struct credit_run run;
-  return (!m->credits || book_credits_due(book, m->until, &run, err)) &&
+  return (!m->credits || book_credits_due(book, m->until, &run, err)) && (!m->dunning || dun(book, m->until, err)) &&
          setting_keep_instant(book, "due_until", m->until, err) &&
          (!m->simulated || setting_keep_instant(book, "test_clock", m->until, err));
 }
@@ -182,6 +192,17 @@ static instant next_midnight(instant t) {
   return (instant){t.ns - t.ns % DAY_NS + DAY_NS};
 }
 
+/* Reminders go by days: once an hour is soon enough, wherever a customer's day begins. */
+static bool dunning_is_due(struct book *reader, instant now, bool *due, struct error *err) {
+  instant last;
+  bool found;
+  if (!setting_instant(reader, "dunned", &last, &found, err)) {
+    return false;
+  }
+  *due = !found || now.ns - last.ns >= DUNNING_EVERY_NS;
+  return true;
+}
+
 /* One step: to the next moment, to the next midnight of a simulated day, or to `now`. */
 static bool step(struct running *r, instant until, instant now, bool simulated, instant *reached, struct error *err) {
   struct due_moment moment = {.at = INSTANT_MAX};
@@ -201,10 +222,11 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   }
   struct mark mark = {.until = to, .simulated = simulated};
   *reached = to;
-  if (!credit_is_due(r->reader->db, to, &mark.credits, err)) {
+  if (!credit_is_due(r->reader->db, to, &mark.credits, err) || !dunning_is_due(r->reader, to, &mark.dunning, err)) {
     return false;
   }
-  return (!due && !simulated && !r->first && !mark.credits) || write(r, write_mark, &mark, err);
+  bool nothing = !due && !simulated && !r->first && !mark.credits && !mark.dunning;
+  return nothing || write(r, write_mark, &mark, err);
 }
 
 static bool run_steps(struct running *r, instant from, instant now, bool simulated, struct error *err) {

@@ -265,7 +265,24 @@ struct customer {
   const struct contract *contracts; /* by start, not overlapping */
   size_t contract_count;
   struct watches watches;
+  bool no_dunning; /* nobody reminds this customer */
   uint32_t index;
+  struct place place;
+};
+
+/* What is done about an invoice that is not paid, so many days after it was due. */
+enum dunning_action { DUNNING_REMIND, DUNNING_WARN, DUNNING_SUSPEND };
+struct dunning_step {
+  int after_days;
+  enum dunning_action action;
+  struct place place;
+};
+/* Who tells of payments over a webhook. The catalog names where the secret is, never the secret. */
+enum provider_scheme { PROVIDER_STANDARD, PROVIDER_STRIPE };
+struct payment_provider {
+  slice name;
+  enum provider_scheme scheme;
+  slice secret_env, secret_file; /* one of the two */
   struct place place;
 };
 
@@ -339,7 +356,11 @@ struct catalog {
   const struct virtual_currency *virtual_currencies;
   size_t virtual_currency_count;
   const struct exchange_rate *exchange_rates;
-  size_t exchange_rate_count;       /* by the codes of from and to, then `on` */
+  size_t exchange_rate_count;         /* by the codes of from and to, then `on` */
+  const struct dunning_step *dunning; /* by days */
+  size_t dunning_count;
+  const struct payment_provider *payment_providers;
+  size_t payment_provider_count;
   slice digest_hex;                 /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
   const struct catalog_text *texts; /* what it was read from; names without their folder */
   size_t text_count;

@@ -109,7 +109,12 @@ void read_meters(struct loader *l);
 void read_plans(struct loader *l);
 void read_customers(struct loader *l);
 void read_pools(struct loader *l);
+void read_dunning(struct loader *l);
+void read_payment_providers(struct loader *l);
 
+const struct yaml *setting(struct loader *l, const char *key); /* one that may stand in one file only */
+/* A file named in the catalog, from the folder of the file that names it. */
+slice file_path_of(struct loader *l, const struct yaml *node);
 const struct meter *meter_named(struct loader *l, const struct yaml *node); /* NULL and a problem when unknown */
 /* Of ISO 4217 or one of the catalog's virtual ones. */
 const struct currency *any_currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise);

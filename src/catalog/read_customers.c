@@ -40,10 +40,11 @@ static void read_billing(struct loader *l, const struct yaml *map, struct billin
 /* ---- customers ---- */
 
 static void read_customer(struct loader *l, const struct yaml *map, const struct map *taxes, struct customer *out) {
-  static const char *const keys[] = {
-      "id",      "name",  "address",  "country",   "email",     "tax_id",    "registration",
-      "tax",     "group", "currency", "time_zone", "contracts", "reference", "payment_days",
-      "billing", "plan",  "since",    WATCH_KEYS,  NULL};
+  static const char *const keys[] = {"id",        "name",         "address",   "country",      "email",
+                                     "tax_id",    "registration", "tax",       "group",        "currency",
+                                     "time_zone", "contracts",    "reference", "payment_days", "billing",
+                                     "plan",      "since",        "dunning",   WATCH_KEYS,     NULL};
+  static const char *const on_or_off[] = {"true", "false", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -59,6 +60,7 @@ static void read_customer(struct loader *l, const struct yaml *map, const struct
   out->tax = tax_named(l, taxes, field(map, "tax"));
   out->payment_days = integer_of(l, field(map, "payment_days"), 0, 365, 30);
   out->reference = name_of(l, field(map, "reference"));
+  out->no_dunning = choice_of(l, field(map, "dunning"), on_or_off, 0) == 1;
   read_watches(l, map, &out->watches);
   read_billing(l, field(map, "billing"), &out->billing);
   if (plan && contracts) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* A setting stands in one file only; a second one is a problem. */
-static const struct yaml *setting(struct loader *l, const char *key) {
+const struct yaml *setting(struct loader *l, const char *key) {
   const struct yaml *first = NULL;
   for (size_t i = 0; i < l->file_count; i++) {
     const struct yaml *node = l->files[i] ? field(l->files[i], key) : NULL;
@@ -39,8 +39,7 @@ static void read_currency(struct loader *l) {
   l->catalog->currency = currency_of(l, node, currency_find(SLICE("USD")));
 }
 
-/* A logo is named from the folder of the file that names it. */
-static slice logo_path(struct loader *l, const struct yaml *node) {
+slice file_path_of(struct loader *l, const struct yaml *node) {
   slice name = name_of(l, node);
   const char *slash = node ? strrchr(node->file, '/') : NULL;
   if (name.len == 0 || name.ptr[0] == '/' || !slash) {
@@ -76,7 +75,7 @@ static void read_seller(struct loader *l) {
   }
   needed(l, map, "name", "it stands on top of every invoice");
   party_of(l, map, &seller->party);
-  seller->logo_path = logo_path(l, field(map, "logo"));
+  seller->logo_path = file_path_of(l, field(map, "logo"));
   seller->invoice_prefix = invoice_prefix(l, field(map, "invoice_prefix"));
   seller->bank = text_of(l, field(map, "bank"));
   seller->footer = text_of(l, field(map, "footer"));

@@ -48,7 +48,8 @@ void cli_list_end(const struct cli_listing *listing);
 int cli_main(int argc, char **argv, const struct cli_command *const *commands);
 
 extern const struct cli_command cli_sample, cli_import, cli_bill, cli_close, cli_explain, cli_verify, cli_check,
-    cli_summary, cli_key, cli_serve, cli_void, cli_amend, cli_backfill, cli_clock, cli_credit, cli_prices;
+    cli_summary, cli_key, cli_serve, cli_void, cli_amend, cli_backfill, cli_clock, cli_credit, cli_payments,
+    cli_dunning, cli_statement, cli_prices;
 
 #define CLI_OPTION_DATA                                                                                                \
   { "--data", "DIR", "the book: its data directory", true }

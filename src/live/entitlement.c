@@ -30,23 +30,27 @@ static quantity above(quantity usage, quantity border) {
   return (quantity){usage.e9 > border.e9 ? usage.e9 - border.e9 : 0};
 }
 
-static void judge(struct live_entitlement *out, bool has_contract) {
+static void judge(struct live_entitlement *out, bool has_contract, bool suspended) {
   out->has_remaining = out->has_limit || out->has_included;
   out->remaining = above(out->has_limit ? out->limit : out->included, out->usage);
   out->has_overage = out->has_remaining;
   out->overage = above(out->usage, out->has_included ? out->included : out->limit);
   bool used_up = out->has_limit && quantity_is_zero(out->remaining);
-  out->has_access = has_contract && !used_up;
-  out->reason = !has_contract ? "no contract is in force" : used_up ? "the limit is used up" : NULL;
+  out->has_access = has_contract && !used_up && !suspended;
+  out->reason = suspended       ? "suspended: invoices are overdue"
+                : !has_contract ? "no contract is in force"
+                : used_up       ? "the limit is used up"
+                                : NULL;
 }
 
 static bool read_usage(struct live_view *v, const struct live_customer *c, instant now, struct live_entitlement *out,
-                       struct error *err) {
+                       bool *suspended, struct error *err) {
   quantity raw;
   must(pthread_rwlock_rdlock(&v->lock) == 0);
   const struct live_span *s = &c->spans[out->per];
   out->period = s->period;
   out->as_of = v->as_of;
+  *suspended = c->suspended;
   bool ok = (v->loaded && s->wanted) || error_set(err, ERR_BUSY, "usage is being loaded: try again in a second");
   ok = ok && span_usage(s, out->meter, now, &raw, err) && in_units(out->meter, raw, &out->usage, err);
   must(pthread_rwlock_unlock(&v->lock) == 0);
@@ -56,6 +60,7 @@ static bool read_usage(struct live_view *v, const struct live_customer *c, insta
 bool live_entitlement(struct live_view *v, slice customer, slice meter, instant now, struct live_entitlement *out,
                       struct error *err) {
   const struct live_customer *c = view_customer(v, customer);
+  bool suspended;
   *out = (struct live_entitlement){.meter = catalog_meter(v->catalog, meter)};
   if (c == NULL || out->meter == NULL) {
     return error_set(err, ERR_NOT_FOUND, "there is no %s \"%.*s\"", c ? "meter" : "customer",
@@ -66,9 +71,9 @@ bool live_entitlement(struct live_view *v, slice customer, slice meter, instant 
   out->per = limit ? limit->per : WATCH_MONTH;
   out->has_limit = limit != NULL;
   out->limit = limit ? limit->limit : QUANTITY_ZERO;
-  if (!find_included(v, c->customer, now, out, err) || !read_usage(v, c, now, out, err)) {
+  if (!find_included(v, c->customer, now, out, err) || !read_usage(v, c, now, out, &suspended, err)) {
     return false;
   }
-  judge(out, contract_at(c->customer, now) != NULL);
+  judge(out, contract_at(c->customer, now) != NULL, suspended);
   return true;
 }

@@ -26,6 +26,7 @@ struct live_customer {
   struct live_span spans[WATCH_PERS];
   bool changed;     /* its alerts are to be looked at */
   bool spend_stale; /* its spend is to be rated again */
+  bool suspended;   /* under the view's lock */
 };
 
 /* An alert of the API, as the thread that follows remembers it. */
@@ -51,6 +52,7 @@ struct live_view {
   bool has_integral;
   /* Below: of the thread that follows alone. */
   struct arena *alert_arena;
+  VEC(uint32_t) suspended;       /* customers, by index */
   VEC(struct kept_alert) alerts; /* by customer */
   int64_t alerts_version;
   VEC(struct late_span) late; /* at most LATE_MAX; `late_lost` once there were more */
@@ -79,6 +81,8 @@ struct live_customer *view_customer(struct live_view *view, slice id); /* NULL w
 MUST_USE bool view_look_back(struct live_view *view, instant since, struct error *err);
 /* Has every alert been held against everything up to `position`? */
 bool view_all_seen(const struct live_view *view);
+/* Reads who is suspended. */
+MUST_USE bool view_read_suspended(struct live_view *view, struct db *db, struct error *err);
 /* Reads the API's alerts when they have changed. */
 MUST_USE bool view_read_alerts(struct live_view *view, struct db *db, struct error *err);
 

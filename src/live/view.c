@@ -31,6 +31,7 @@ void live_view_free(struct live_view *v) {
     }
   }
   free(v->customers);
+  vec_free(&v->suspended);
   vec_free(&v->alerts);
   vec_free(&v->late);
   map_free(&v->late_seen);
@@ -290,7 +291,8 @@ static void all_stale(struct live_view *v) {
 
 static bool follow(struct live_view *v, struct db *db, instant now, bool reload, struct error *err) {
   uint64_t last;
-  if (!view_read_alerts(v, db, err) || !journal_last(db, &last, err) || !roll_periods(v, now, err)) {
+  if (!view_read_alerts(v, db, err) || !view_read_suspended(v, db, err) || !journal_last(db, &last, err) ||
+      !roll_periods(v, now, err)) {
     return false;
   }
   if (last > v->position && !take_new(v, db, last, err)) {

@@ -23,9 +23,10 @@ const struct db_migration notify_migrations[] = {
 };
 const size_t notify_migration_count = sizeof notify_migrations / sizeof *notify_migrations;
 
-const char *const notify_types[] = {"alert.crossed",    "invoice.finalized", "invoice.paid",
-                                    "invoice.voided",   "top_up.failed",     "top_up.paid",
-                                    "top_up.requested", "webhook.test",      NULL};
+const char *const notify_types[] = {
+    "alert.crossed", "customer.resumed", "customer.suspended", "invoice.finalized", "invoice.overdue",
+    "invoice.paid",  "invoice.reminder", "invoice.voided",     "payment.failed",    "payment.refunded",
+    "top_up.failed", "top_up.paid",      "top_up.requested",   "webhook.test",      NULL};
 
 /* ---- what may be asked for ---- */
 
@@ -47,6 +48,18 @@ bool events_name(slice events, slice type) {
   return named;
 }
 
+static bool no_such_type(slice word, struct error *err) {
+  struct buf all;
+  buf_init(&all, 400);
+  for (size_t i = 0; notify_types[i]; i++) {
+    buf_addf(&all, "%s%s", i ? ", " : "", notify_types[i]);
+  }
+  error_set(err, ERR_INVALID, "events: there is no \"%.*s\"; there are " SLICE_FMT,
+            (int)(word.len > 60 ? 60 : word.len), word.len ? word.ptr : "", SLICE_ARG(buf_slice(&all)));
+  buf_free(&all);
+  return false;
+}
+
 static bool events_check(slice events, struct error *err) {
   if (events.len > 1000) {
     return error_set(err, ERR_INVALID, "events: at most 1000 bytes");
@@ -58,10 +71,7 @@ static bool events_check(slice events, struct error *err) {
       i++;
     }
     if (notify_types[i] == NULL) {
-      return error_set(err, ERR_INVALID,
-                       "events: there is no \"%.60s\"; there are alert.crossed, invoice.finalized, invoice.paid, "
-                       "invoice.voided, top_up.failed, top_up.paid, top_up.requested and webhook.test",
-                       word.len ? word.ptr : "");
+      return no_such_type(word, err);
     }
   }
   return true;

@@ -407,8 +407,8 @@ static void a_payment_still_keeps_an_invoice_from_being_voided(void **state) {
   give("bolt", &g);
   struct invoice i = DRAFT("bolt", 1, {"GPU", "30"});
   must_do(finalize(&i, &id, &err), &err);
-  assert_false(invoice_pay(db, ledger, id, SLICE("p0"), money("20.01"), day(6), &err));
-  must_do(invoice_pay(db, ledger, id, SLICE("p1"), money("20"), day(6), &err), &err);
+  assert_false(invoice_pay(db, ledger, id, SLICE("cash"), SLICE("p0"), money("20.01"), day(6), &err));
+  must_do(invoice_pay(db, ledger, id, SLICE("cash"), SLICE("p1"), money("20"), day(6), &err), &err);
   assert_false(invoice_void(db, ledger, id, day(6), &err));
   assert_int_equal(err.code, ERR_CONFLICT);
 }

@@ -1,0 +1,207 @@
+/* Payments: list, record, apply, refund. */
+#include "api/private.h"
+#include <string.h>
+
+struct collect call_collect(struct api_call *call, struct book *book) {
+  return (struct collect){book_db(book), book_ledger(book), book_catalog(book), clock_now(), call->arena};
+}
+
+/* ---- reading ---- */
+
+struct page {
+  struct api_call *call;
+  const struct collect *collect;
+  size_t limit, written;
+  slice last;
+  bool more;
+};
+
+static bool put_one(void *context, const struct payment *p, struct error *err) {
+  struct page *page = context;
+  if (page->written++ == page->limit) {
+    page->more = true;
+    return true;
+  }
+  page->last = arena_copy(page->call->arena, p->id);
+  return payment_put(page->collect, &page->call->json, p, err);
+}
+
+static bool known_state(slice state, struct error *err) {
+  return state.len == 0 || slice_is(state, "matched") || slice_is(state, "unmatched") || slice_is(state, "refunded") ||
+         error_set(err, ERR_INVALID, "state: matched, unmatched or refunded");
+}
+
+bool payments_read(struct api_call *call, struct book *book, struct error *err) {
+  struct collect c = call_collect(call, book);
+  struct page page = {.call = call, .collect = &c};
+  struct payment_query query = {.customer = call->customer,
+                                .state = http_query(call->http, "state"),
+                                .invoice = http_query(call->http, "invoice")};
+  if (!known_state(query.state, err) || !call_page(call, &page.limit, &query.after_id, err)) {
+    return false;
+  }
+  query.limit = page.limit + 1; /* one more tells whether there is a next page */
+  list_begin(call);
+  if (!payment_list(c.db, &query, put_one, &page, err)) {
+    return false;
+  }
+  list_end(call, page.more ? page.last : (slice){0});
+  return true;
+}
+
+static bool find(struct api_call *call, const struct collect *c, struct payment *out, struct error *err) {
+  return payment_find(c, http_param(call->http, "payment"), out, err) && call_may_see(call, out->customer, err);
+}
+
+bool payment_read(struct api_call *call, struct book *book, struct error *err) {
+  struct collect c = call_collect(call, book);
+  struct payment p;
+  return find(call, &c, &p, err) && payment_put(&c, &call->json, &p, err);
+}
+
+static bool answer_payment(struct api_call *call, const struct collect *c, slice id, struct error *err) {
+  struct payment p;
+  return payment_find(c, id, &p, err) && payment_put(c, &call->json, &p, err);
+}
+
+/* ---- recording ---- */
+
+static bool take_received(struct api_call *call, slice text, instant *out, struct error *err) {
+  *out = (instant){0};
+  return text.len == 0 || time_parse_loose(text, book_catalog(call->api->book)->time_zone, out, err) ||
+         error_at(err, "received");
+}
+
+bool payment_prepare(struct api_call *call, struct error *err) {
+  const struct json *body;
+  struct payment_request *r = arena_alloc(call->arena, sizeof *r);
+  call->state = r;
+  if (!call_body(call, &body, err)) {
+    return false;
+  }
+  *r = (struct payment_request){.source = PAYMENT_MANUAL,
+                                .key = json_text(body, "id"),
+                                .currency = json_text(body, "currency"),
+                                .customer = json_text(body, "customer"),
+                                .invoice = json_text(body, "invoice"),
+                                .payer = json_text(body, "payer"),
+                                .text = json_text(body, "reference")};
+  if (r->customer.len > 0 && catalog_customer(book_catalog(call->api->book), r->customer) == NULL) {
+    return error_set(err, ERR_INVALID, "customer: there is no such customer; leave it out when it is not known");
+  }
+  return take_received(call, json_text(body, "received"), &r->received, err) &&
+         (amount_parse(json_text(body, "amount"), &r->amount, err) || error_at(err, "amount"));
+}
+
+bool payment_record_apply(struct api_call *call, struct book *book, struct error *err) {
+  struct collect c = call_collect(call, book);
+  struct payment_request r = *(const struct payment_request *)call->state;
+  struct payment_result result;
+  if (r.received.ns == 0) {
+    r.received = c.now;
+  }
+  if (!payment_record(&c, &r, &result, err)) {
+    return false;
+  }
+  call->status = result.repeated ? 200 : 201;
+  return answer_payment(call, &c, result.id, err);
+}
+
+struct invoice_state {
+  amount open;
+  slice status, currency;
+  struct arena *arena;
+};
+
+static bool take_state(void *context, const struct stored_invoice *i, struct error *err) {
+  struct invoice_state *s = context;
+  s->status = arena_copy(s->arena, i->status);
+  s->currency = arena_copy(s->arena, i->currency);
+  return amount_sub(i->total, i->paid, &s->open, err);
+}
+
+static bool takes_payment(const struct invoice_state *s, slice invoice, amount value, struct error *err) {
+  if (!slice_is(s->status, "finalized")) {
+    return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " is " SLICE_FMT ": it takes no payment",
+                     SLICE_ARG(invoice), SLICE_ARG(s->status));
+  }
+  return amount_cmp(value, s->open) <= 0 || error_set(err, ERR_INVALID,
+                                                      "this payment is more than what is open on invoice " SLICE_FMT
+                                                      ": if that much came in, record it with POST /api/v1/payments",
+                                                      SLICE_ARG(invoice));
+}
+
+bool pay_invoice(struct api_call *call, struct book *book, slice invoice, slice payment_id, amount value,
+                 struct error *err) {
+  struct collect c = call_collect(call, book);
+  struct invoice_state state = {.arena = call->arena};
+  struct invoice_query query = {.id = invoice, .limit = 1};
+  struct payment earlier;
+  struct payment_result result;
+  bool found;
+  if (!invoice_list(c.db, &query, take_state, &state, err) ||
+      !payment_find_key(&c, PAYMENT_MANUAL, payment_id, &found, &earlier, err)) {
+    return false;
+  }
+  struct payment_request r = {.source = PAYMENT_MANUAL,
+                              .key = payment_id,
+                              .currency = state.currency,
+                              .amount = value,
+                              .received = c.now,
+                              .invoice = invoice};
+  return (found || takes_payment(&state, invoice, value, err)) && payment_record(&c, &r, &result, err);
+}
+
+/* ---- applying and refunding ---- */
+
+struct step {
+  slice invoice;
+  amount amount;
+};
+
+/* "amount" may be left out; then it is zero. */
+static bool take_step(struct api_call *call, struct step **out, struct error *err) {
+  const struct json *body;
+  struct step *s = arena_alloc(call->arena, sizeof *s);
+  call->state = *out = s;
+  if (http_body(call->http).len == 0) {
+    return true;
+  }
+  if (!call_body(call, &body, err)) {
+    return false;
+  }
+  s->invoice = json_text(body, "invoice");
+  if (json_get(body, "amount") == NULL) {
+    return true;
+  }
+  if (!amount_parse(json_text(body, "amount"), &s->amount, err)) {
+    return error_at(err, "amount");
+  }
+  return amount_cmp(s->amount, AMOUNT_ZERO) > 0 ||
+         error_set(err, ERR_INVALID, "amount: more than zero; leave it out for all there is");
+}
+
+bool payment_apply_prepare(struct api_call *call, struct error *err) {
+  struct step *s;
+  return take_step(call, &s, err) &&
+         (s->invoice.len > 0 || error_set(err, ERR_INVALID, "invoice: say which, by id or number"));
+}
+
+bool payment_apply_apply(struct api_call *call, struct book *book, struct error *err) {
+  struct collect c = call_collect(call, book);
+  const struct step *s = call->state;
+  slice id = http_param(call->http, "payment");
+  return payment_apply(&c, id, s->invoice, s->amount, err) && answer_payment(call, &c, id, err);
+}
+
+bool payment_refund_prepare(struct api_call *call, struct error *err) {
+  struct step *s;
+  return take_step(call, &s, err);
+}
+
+bool payment_refund_apply(struct api_call *call, struct book *book, struct error *err) {
+  struct collect c = call_collect(call, book);
+  const struct step *s = call->state;
+  slice id = http_param(call->http, "payment");
+  return payment_refund(&c, id, s->amount, err) && answer_payment(call, &c, id, err);
+}
