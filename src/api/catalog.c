@@ -122,6 +122,44 @@ static void put_tiers(struct json_out *w, const struct price_rule *p) {
   json_close_array(w);
 }
 
+/* Minutes of the day as people write them. */
+static void put_clock(struct json_out *w, const struct hours *h) {
+  char text[32];
+  snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", h->from_minute / 60, h->from_minute % 60, h->to_minute / 60,
+           h->to_minute % 60);
+  json_put_cstr(w, "hours", text);
+}
+
+static void put_hours(struct json_out *w, const struct hours *h) {
+  static const char *const names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+  put_clock(w, h);
+  json_key(w, "days");
+  json_open_array(w);
+  for (unsigned d = 0; d < 7; d++) {
+    if (h->days >> d & 1) {
+      json_str(w, slice_of(names[d]));
+    }
+  }
+  json_close_array(w);
+  json_put_cstr(w, "time_zone", h->time_zone);
+}
+
+static void put_multipliers(struct json_out *w, const struct price_rule *p) {
+  json_key(w, "multipliers");
+  json_open_array(w);
+  for (size_t i = 0; i < p->multiplier_count; i++) {
+    const struct multiplier *m = &p->multipliers[i];
+    json_open_object(w);
+    put_matches(w, p->meter, m->matches, m->match_count);
+    if (m->hours) {
+      put_hours(w, m->hours);
+    }
+    json_put_rate(w, "by", m->by);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
 static void put_price_rule(struct json_out *w, const struct price_rule *p) {
   json_open_object(w);
   json_put_str(w, "name", p->name);
@@ -132,6 +170,13 @@ static void put_price_rule(struct json_out *w, const struct price_rule *p) {
   json_put_cstr(w, "model", price_model_name(p->model));
   json_put_quantity(w, "per", p->per);
   put_tiers(w, p);
+  put_multipliers(w, p);
+  if (p->has_minimum) {
+    json_put_amount(w, "minimum", p->minimum);
+  }
+  if (p->has_maximum) {
+    json_put_amount(w, "maximum", p->maximum);
+  }
   json_close_object(w);
 }
 

@@ -38,8 +38,8 @@ bool document_amount(const struct json *object, const char *key, amount *out, st
 }
 
 void describe_price(const struct json *price, slice unit, struct buf *out) {
-  slice each = json_text(price, "each"), per = json_text(price, "per");
-  buf_addf(out, SLICE_FMT " per ", SLICE_ARG(each));
+  slice each = json_text(price, "each"), per = json_text(price, "per"), currency = json_text(price, "currency");
+  buf_addf(out, SLICE_FMT "%s" SLICE_FMT " per ", SLICE_ARG(each), currency.len ? " " : "", SLICE_ARG(currency));
   if (!slice_is(per, "1")) {
     buf_addf(out, SLICE_FMT " ", SLICE_ARG(per));
   }

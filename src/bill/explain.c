@@ -100,6 +100,19 @@ static void adjustment(const struct json *document, const struct json *line, str
            SLICE_ARG(currency));
 }
 
+static void conversion(const struct json *document, const struct json *line, struct buf *out) {
+  const struct json *c = json_get(line, "converted");
+  slice from = json_text(c, "from"), by = json_text(c, "rate");
+  if (c == NULL) {
+    return;
+  }
+  buf_addf(out,
+           "  converted  " SLICE_FMT " " SLICE_FMT " x " SLICE_FMT " " SLICE_FMT " per " SLICE_FMT " of " SLICE_FMT
+           " (" SLICE_FMT ")\n",
+           SLICE_ARG(json_text(c, "exact")), SLICE_ARG(from), SLICE_ARG(by), SLICE_ARG(json_text(document, "currency")),
+           SLICE_ARG(from), SLICE_ARG(json_text(c, "on")), SLICE_ARG(json_text(c, "rate_at")));
+}
+
 static void credit(const struct json *line, struct buf *out) {
   const struct json *c = json_get(line, "credit");
   if (c != NULL) {
@@ -141,6 +154,7 @@ static bool explain(struct arena *arena, slice bytes, uint32_t number, struct bu
   for (const struct json *s = trace ? trace->child : NULL; s; s = s->next) {
     step(s, out);
   }
+  conversion(document, line, out);
   adjustment(document, line, out);
   credit(line, out);
   return tail(document, line, out, err);

@@ -95,7 +95,14 @@ static void put_unit_price(struct json_out *w, const struct charge *c) {
   if (!c->has_unit_price || !charge_multiplier(c, &multiplier)) {
     return;
   }
-  put_price(w, "unit_price", c->unit_price);
+  json_key(w, "unit_price");
+  json_open_object(w);
+  json_put_amount(w, "each", c->unit_price.each);
+  json_put_quantity(w, "per", c->unit_price.per);
+  if (c->conversion) {
+    json_put_cstr(w, "currency", c->conversion->rate->from->code);
+  }
+  json_close_object(w);
   if (c->price && multiplier.e12 != RATE_ONE.e12) {
     json_put_rate(w, "multiplier", multiplier);
   }
@@ -133,6 +140,19 @@ static void put_adjustment(struct json_out *w, const struct adjustment *a) {
   json_close_object(w);
 }
 
+/* The steps are in the plan's currency; this is how the line came to be in the customer's. */
+static void put_conversion(struct json_out *w, const struct invoice *i, const struct conversion *c) {
+  char on[TIME_TEXT_MAX];
+  json_key(w, "converted");
+  json_open_object(w);
+  json_put_cstr(w, "from", c->rate->from->code);
+  json_put_amount(w, "exact", c->exact);
+  json_put_rate(w, "rate", c->rate->rate);
+  json_put_cstr(w, "on", time_format_date(c->rate->on, i->catalog->time_zone, on));
+  put_place(w, "rate_at", c->rate->place);
+  json_close_object(w);
+}
+
 static void put_line(struct json_out *w, const struct invoice *i, const struct invoice_line *line) {
   const struct charge *c = line->charge;
   json_open_object(w);
@@ -159,6 +179,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
     json_put_quantity(w, "raw_per_unit", c->meter->base_per_unit);
   }
   put_unit_price(w, c);
+  if (c->conversion) {
+    put_conversion(w, i, c->conversion);
+  }
   json_put_amount(w, "exact", line->exact);
   put_money(w, "amount", line->amount, i);
   json_put_instant(w, "from", c->segment->from);

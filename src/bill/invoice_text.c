@@ -27,7 +27,8 @@ static void unit_price(const struct charge *c, char text[2 * DECIMAL_TEXT_MAX]) 
   if (!c->has_unit_price || !charge_multiplier(c, &multiplier)) {
     return;
   }
-  int n = snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s", amount_text(c->unit_price.each, each));
+  int n = snprintf(text, 2 * DECIMAL_TEXT_MAX, "%s%s%s", amount_text(c->unit_price.each, each),
+                   c->conversion ? " " : "", c->conversion ? c->conversion->rate->from->code : "");
   if (multiplier.e12 != RATE_ONE.e12) {
     n += snprintf(text + n, (size_t)(2 * DECIMAL_TEXT_MAX - n), " x %s", rate_text(multiplier, times));
   }

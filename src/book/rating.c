@@ -57,8 +57,9 @@ static bool open_window(struct rating_set *set, const struct catalog *catalog, c
   if (!rate_segments(set->arena, catalog, customer, period, &segments, &segment_count, err)) {
     return false;
   }
-  instant *cuts = arena_array(set->arena, 2 * segment_count + 1, sizeof *cuts);
-  size_t cut_count = rate_cuts(segments, segment_count, cuts, 2 * segment_count + 1);
+  size_t cuts_max = rate_cuts_max(catalog, segments, segment_count);
+  instant *cuts = arena_array(set->arena, cuts_max, sizeof *cuts);
+  size_t cut_count = rate_cuts(catalog, segments, segment_count, cuts, cuts_max);
   usage_window(set->usage, customer->id, period, cuts, cut_count);
   return true;
 }

@@ -39,11 +39,22 @@ struct meter {
   size_t dimension_count;
   const struct filter *filters;
   size_t filter_count;
+  bool optional;         /* an event without the value counts nothing; otherwise it is refused */
+  const slice *overlaps; /* meters whose events this one counts again on purpose, so that both may have a price */
+  size_t overlap_count;
   uint32_t index; /* in catalog->meters */
   struct place place;
 };
 
-enum price_model { PRICE_PER_UNIT, PRICE_GRADUATED, PRICE_VOLUME, PRICE_PACKAGE, PRICE_STAIRSTEP, PRICE_FLAT };
+enum price_model {
+  PRICE_PER_UNIT,
+  PRICE_GRADUATED,
+  PRICE_VOLUME,
+  PRICE_PACKAGE,
+  PRICE_STAIRSTEP,
+  PRICE_FLAT,
+  PRICE_PERCENTAGE /* the quantity is money of the plan's currency, a tier's `each` the part of it that is charged */
+};
 const char *price_model_name(enum price_model model);
 
 struct match {
@@ -57,9 +68,16 @@ struct tier {
   amount each;
   amount flat;
 }; /* up_to in units, inclusive; `flat` once on entering */
+/* A stretch of the local day on some days of the week, such as 08:00-20:00 from Monday to Friday. */
+struct hours {
+  int from_minute, to_minute; /* of the day, [from, to), up to 1440; from > to passes midnight */
+  unsigned days;              /* bit 0 is Monday; the day on which the stretch begins */
+  const char *time_zone;
+};
 struct multiplier {
   const struct match *matches;
   size_t match_count;
+  const struct hours *hours; /* NULL: at any time */
   rate by;
 };
 
@@ -70,7 +88,7 @@ struct price_rule {
   size_t match_count;
   enum price_model model;
   quantity per;             /* units one `each` buys: 1000000 for a price per million; size of a package */
-  const struct tier *tiers; /* PER_UNIT, PACKAGE and FLAT have one, marked last */
+  const struct tier *tiers; /* PER_UNIT, PACKAGE, FLAT and a plain PERCENTAGE have one, marked last */
   size_t tier_count;
   bool has_minimum, has_maximum;
   amount minimum, maximum;              /* of the charge of a full billing month, prorated by the second otherwise */
@@ -166,12 +184,16 @@ struct watches {
   struct top_up_rule top_up;
 };
 
+struct price_index;
 struct plan {
   slice name, title;
   instant valid_from; /* a plan of the same name and a later valid_from takes over at that second */
   const struct currency *currency;
   const struct price_rule *prices;
   size_t price_count;
+  const struct price_index *price_index; /* behind catalog_price; NULL in a plan built by hand */
+  const struct hours *const *hours;      /* each once, of all multipliers */
+  size_t hours_count;
   const struct fee *fees;
   size_t fee_count;
   const struct allowance *allowances;
@@ -298,6 +320,20 @@ struct seller {
   slice logo_path, invoice_prefix, bank, footer;
 };
 
+/* Credits and the like: plans may be priced in them, customers pay in money by an exchange rate. */
+struct virtual_currency {
+  slice name;
+  struct currency currency;
+  struct place place;
+};
+/* One unit of `from` is worth `rate` units of `to`, from `on` until the next rate of the same two. */
+struct exchange_rate {
+  const struct currency *from, *to;
+  rate rate; /* above 0 */
+  instant on;
+  struct place place;
+};
+
 struct catalog_text {
   const char *name;
   slice text;
@@ -318,6 +354,10 @@ struct catalog {
   size_t pool_count;
   const struct tax *taxes;
   size_t tax_count;
+  const struct virtual_currency *virtual_currencies;
+  size_t virtual_currency_count;
+  const struct exchange_rate *exchange_rates;
+  size_t exchange_rate_count;         /* by the codes of from and to, then `on` */
   const struct dunning_step *dunning; /* by days */
   size_t dunning_count;
   const struct payment_provider *payment_providers;
@@ -336,6 +376,21 @@ MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error 
 MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
 void catalog_free(struct catalog *catalog);
 
+/* ---- price tables of others ---- */
+struct price_import {
+  const char *only; /* pattern of the shell that names of models must match; NULL: all */
+  slice plan, event;
+  rate factor; /* on every price: 1.2 for a markup of 20 % */
+};
+struct price_import_result {
+  size_t meters, models, prices, left_out;
+};
+/* The text of a catalog file (without the catalog's currency; the plan is in USD) from LiteLLM's table of prices of
+ * models. Decimals are taken as text and kept exactly; each price that can not be is told to `left_out`, with its
+ * model, and stands in a comment. Errors: ERR_INVALID for bad JSON, ERR_NOT_FOUND when no price is left, ERR_LIMIT. */
+MUST_USE bool catalog_import_litellm(slice json, const struct price_import *options, struct buf *yaml, told *left_out,
+                                     void *context, struct price_import_result *result, struct error *err);
+
 const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
 const struct meter *catalog_meter(const struct catalog *c, slice name);
 /* ---- billing.c: the customer's calendar ---- */
@@ -351,6 +406,12 @@ char *billing_period_name(const struct customer *c, struct period p, char text[2
 
 /* The version of a plan in force at `t`; NULL when none is yet. */
 const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant t);
+/* The first price of the plan that takes usage of this meter with these dimension values; NULL when none does. */
+const struct price_rule *catalog_price(const struct plan *plan, const struct meter *meter, const slice *dimensions);
+/* The rate in force at `t`; NULL when none is. Only what is written counts: neither the inverse of a rate nor a way
+ * over a third currency is derived. */
+const struct exchange_rate *catalog_exchange_rate(const struct catalog *c, const struct currency *from,
+                                                  const struct currency *to, instant t);
 /* Meters fed by an event type, in the order of the catalog; there may be several. Writes at most `max` of them and
  * returns how many it wrote; CATALOG_METERS_PER_TYPE_MAX is always enough. */
 size_t catalog_meters_of_type(const struct catalog *c, slice event_type, const struct meter **out, size_t max);

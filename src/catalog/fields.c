@@ -89,6 +89,10 @@ static slice value_of(struct loader *l, const struct yaml *node) {
   return checked_text(l, node, node->text, NAME_BYTES_MAX, false);
 }
 
+slice key_of(struct loader *l, const struct yaml *node) {
+  return checked_text(l, node, node->key, NAME_BYTES_MAX, false);
+}
+
 const slice *names_of(struct loader *l, const struct yaml *node, size_t max, size_t *count) {
   *count = 0;
   if (node->kind == YAML_MAP) {

@@ -37,9 +37,20 @@ static slice digest_texts(struct arena *arena, const struct catalog_text *texts,
 /* ---- reading ---- */
 
 static void parse_file(struct loader *l, const struct catalog_text *text) {
-  static const char *const keys[] = {
-      "currency",  "time_zone", "seller",  "invoicing",         "taxes", "meters", "plans",
-      "customers", "pools",     "dunning", "payment_providers", NULL};
+  static const char *const keys[] = {"currency",
+                                     "time_zone",
+                                     "seller",
+                                     "invoicing",
+                                     "taxes",
+                                     "meters",
+                                     "plans",
+                                     "customers",
+                                     "pools",
+                                     "dunning",
+                                     "payment_providers",
+                                     "virtual_currencies",
+                                     "exchange_rates",
+                                     NULL};
   const struct yaml *root = NULL;
   struct error err;
   slice name = arena_copy(l->arena, slice_of(text->name));
@@ -64,6 +75,8 @@ static void read_sections(struct loader *l, struct catalog_index *index) {
   read_pools(l);
   read_dunning(l);
   read_payment_providers(l);
+  check_currencies(l);
+  check_overlaps(l);
 }
 
 /* A file that can not be parsed stops the reading, or all that refers to it would be reported as well. */

@@ -2,7 +2,7 @@
 #include "catalog/private.h"
 
 const char *price_model_name(enum price_model model) {
-  static const char *const names[] = {"per_unit", "graduated", "volume", "package", "stairstep", "flat"};
+  static const char *const names[] = {"per_unit", "graduated", "volume", "package", "stairstep", "flat", "percentage"};
   must((size_t)model < sizeof names / sizeof *names);
   return names[model];
 }

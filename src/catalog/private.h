@@ -10,8 +10,10 @@
 #define TEXT_BYTES_MAX 2000
 #define LINES_MAX 20    /* of an address */
 #define VALUES_MAX 1000 /* in one list of values to match */
-#define PRICES_PER_PLAN_MAX 10000
-#define PRICES_MAX 100000 /* of all plans and contracts */
+#define PRICES_PER_PLAN_MAX 50000
+#define PRICES_MAX 500000 /* of all plans and contracts */
+#define HOURS_MAX 100     /* different stretches of hours in one plan */
+#define RATES_MAX 1000000 /* exchange rates */
 #define CUSTOMERS_MAX 1000000
 #define CONTRACTS_MAX 1000 /* of one customer */
 #define TOP_UPS_A_MONTH_DEFAULT 5
@@ -76,6 +78,8 @@ const slice *names_of(struct loader *l, const struct yaml *node, size_t max, siz
 bool amount_of(struct loader *l, const struct yaml *node, amount *out);     /* not negative */
 bool quantity_of(struct loader *l, const struct yaml *node, quantity *out); /* above zero */
 bool rate_of(struct loader *l, const struct yaml *node, rate low, rate high, rate *out);
+/* The key of a node as a value to match; "" when it is not fit for one. */
+slice key_of(struct loader *l, const struct yaml *node);
 int integer_of(struct loader *l, const struct yaml *node, int low, int high, int otherwise);
 bool instant_of(struct loader *l, const struct yaml *node, const char *zone, instant *out);
 const struct currency *currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise);
@@ -98,6 +102,8 @@ const struct yaml *section_next(const struct loader *l, struct section *s);
 
 /* ---- one file a section ---- */
 void read_settings(struct loader *l);
+void read_virtual_currencies(struct loader *l);
+void read_exchange_rates(struct loader *l);
 void read_taxes(struct loader *l);
 void read_meters(struct loader *l);
 void read_plans(struct loader *l);
@@ -110,6 +116,12 @@ const struct yaml *setting(struct loader *l, const char *key); /* one that may s
 /* A file named in the catalog, from the folder of the file that names it. */
 slice file_path_of(struct loader *l, const struct yaml *node);
 const struct meter *meter_named(struct loader *l, const struct yaml *node); /* NULL and a problem when unknown */
+/* Of ISO 4217 or one of the catalog's virtual ones. */
+const struct currency *any_currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise);
+/* What holds together in a contract, its plan, its own terms and its add-ons, has one currency. */
+void check_currencies(struct loader *l);
+/* Is there any rate between the two, of whatever date? */
+bool any_exchange_rate(const struct catalog *c, const struct currency *from, const struct currency *to);
 
 /* ---- read_reservations.c ---- */
 #define COVER_KEYS "reservations", "savings_plans"
@@ -164,15 +176,76 @@ void contract_cut(struct loader *l, const struct customer *customer, struct cont
 #define TERMS_KEYS "prices", "fees", "allowances", "minimum", COVER_KEYS
 void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
+/* Index of the dimension of that name; a problem at `node` when there is none. */
+bool dimension_of(struct loader *l, const struct yaml *node, slice name, const struct meter *meter, uint32_t *out);
+/* A price without a name is called by `first` and the values of its matches from the `skip`th on: "GPU compute H100".
+ */
+slice price_name(struct loader *l, slice first, const struct price_rule *p, size_t skip);
+struct read_rule {
+  struct price_rule rule;
+  const struct yaml *node;
+};
+/* The prices of a plan while they are read. */
+struct read_rules {
+  struct read_rule *items;
+  size_t count, capacity;
+  bool full;
+};
+void add_rule(struct loader *l, struct read_rules *rules, const struct price_rule *rule, const struct yaml *node);
+
+/* ---- read_models.c ---- */
+void read_model(struct loader *l, const struct yaml *map, struct price_rule *out);
+/* One price for all, from the scalar that holds it. */
+void read_single_price(struct loader *l, const struct yaml *price, struct price_rule *out);
+void read_limits(struct loader *l, const struct yaml *map, struct price_rule *out);
+
+/* ---- read_multipliers.c ---- */
+void read_multipliers(struct loader *l, const struct yaml *list, struct price_rule *out);
+/* Gathers the hours of all prices, each once. */
+void gather_hours(struct loader *l, const struct yaml *list, struct plan *plan);
+
+/* ---- read_matrix.c ---- */
+/* Adds a price for each leaf of `matrix`, all else as `base` says. `name` is NULL when the base has none of its own. */
+void read_matrix(struct loader *l, const struct yaml *matrix, const struct price_rule *base, const struct yaml *name,
+                 struct read_rules *rules);
 
 /* ---- read_watches.c: what plans and customers have in common ---- */
 #define WATCH_KEYS "alerts", "entitlements", "auto_top_up"
 void read_watches(struct loader *l, const struct yaml *map, struct watches *out);
 
+/* ---- price_index.c: the prices of a plan by meter and by the value of one of the dimensions they match ---- */
+struct keyed_price {
+  slice value;
+  uint32_t price; /* index in the plan */
+};
+struct dimension_prices {
+  uint32_t dimension;
+  const struct keyed_price *items; /* by value, then price */
+  size_t count;
+};
+struct meter_prices {
+  const struct meter *meter;
+  const uint32_t *prices; /* all of them, ascending */
+  size_t count;
+  uint32_t broad; /* the first that takes any usage; UINT32_MAX when there is none */
+  const struct dimension_prices *dimensions;
+  size_t dimension_count;
+};
+struct price_index {
+  const struct meter_prices *meters; /* by meter->index */
+  size_t meter_count;
+};
+/* Every price has a meter. */
+const struct price_index *price_index_build(struct arena *arena, const struct price_rule *prices, size_t count);
+const struct meter_prices *prices_of_meter(const struct price_index *index, const struct meter *meter);
+
 /* ---- check_prices.c ---- */
-/* A price that usage can never reach, because an earlier one takes all of it, is a problem. `nodes` are parallel. */
-void check_prices_reachable(struct loader *l, const struct price_rule *prices, const struct yaml *const *nodes,
-                            size_t count);
+/* A price that usage can never reach, because earlier ones take all of it, is a problem. `rules` are the plan's. */
+void check_prices_reachable(struct loader *l, const struct plan *plan, const struct read_rules *rules);
+
+/* ---- check_overlaps.c ---- */
+/* Two meters that count the same, both priced for one customer, would bill usage twice. */
+void check_overlaps(struct loader *l);
 
 /* ---- lookup.c ---- */
 /* The first version of a plan, NULL when there is none of that name. */

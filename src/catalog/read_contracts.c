@@ -17,9 +17,12 @@ static const struct plan *plan_named(struct loader *l, const struct yaml *node, 
   if (!plan) {
     problem(l, node, "there is no plan \"%s\"%s", shown(l, node->text),
             did_you_mean_any(l, node->text, plan_name_at, c->plans, c->plan_count));
-  } else if (plan->currency != customer->currency) {
-    problem(l, node, "plan \"%s\" is in %s but the customer pays in %s: both must be the same", shown(l, plan->name),
-            plan->currency->code, customer->currency->code);
+  } else if (plan->currency != customer->currency && !any_exchange_rate(c, plan->currency, customer->currency)) {
+    problem(l, node,
+            "plan \"%s\" is in %s but the customer pays in %s: both must be the same, or exchange_rates must hold a "
+            "rate from %s to %s",
+            shown(l, plan->name), plan->currency->code, customer->currency->code, plan->currency->code,
+            customer->currency->code);
   }
   return plan;
 }
@@ -101,7 +104,7 @@ static const struct plan *own_terms(struct loader *l, const struct yaml *map, co
   own->name = contract->plan_name;
   own->title = first ? first->title : contract->plan_name;
   own->valid_from = contract->from;
-  own->currency = customer->currency;
+  own->currency = first ? first->currency : customer->currency;
   own->place = contract->place;
   read_terms(l, map, own);
   read_covers(l, map, customer->time_zone, contract, own);

@@ -62,9 +62,19 @@ static void read_filters(struct loader *l, const struct yaml *node, struct meter
   out->filters = filters;
 }
 
+static void read_optional(struct loader *l, const struct yaml *node, struct meter *out) {
+  static const char *const answers[] = {"false", "true", NULL};
+  out->optional = choice_of(l, node, answers, 0) == 1;
+  if (out->optional && (out->aggregation == AGG_COUNT || out->aggregation == AGG_INTEGRAL)) {
+    problem(l, node,
+            "means something for meters that read a value of each event by itself, this one's aggregation is %s",
+            aggregations[out->aggregation]);
+  }
+}
+
 static void read_meter(struct loader *l, const struct yaml *map, struct meter *out) {
-  static const char *const keys[] = {"name",   "event",      "value",  "aggregation", "over", "unit",
-                                     "series", "dimensions", "filter", "product",     NULL};
+  static const char *const keys[] = {"name",       "event",  "value",   "aggregation", "over",     "unit", "series",
+                                     "dimensions", "filter", "product", "optional",    "overlaps", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -82,6 +92,25 @@ static void read_meter(struct loader *l, const struct yaml *map, struct meter *o
   refuse_idle_fields(l, map, out->aggregation);
   read_dimensions(l, field(map, "dimensions"), out);
   read_filters(l, field(map, "filter"), out);
+  read_optional(l, field(map, "optional"), out);
+  if (field(map, "overlaps")) {
+    out->overlaps = names_of(l, field(map, "overlaps"), CATALOG_METERS_PER_TYPE_MAX, &out->overlap_count);
+  }
+}
+
+/* Once all meters are known by name. */
+static void check_overlap_names(struct loader *l, const struct yaml *list, const struct meter *meter) {
+  const struct catalog *c = l->catalog;
+  for (size_t i = 0; i < meter->overlap_count; i++) {
+    const struct meter *other = NULL;
+    for (size_t m = 0; m < c->meter_count && !other; m++) {
+      other = slice_eq(c->meters[m].name, meter->overlaps[i]) ? &c->meters[m] : NULL;
+    }
+    if (!other || other == meter) {
+      problem(l, list, "there is no other meter \"%s\"%s", shown(l, meter->overlaps[i]),
+              did_you_mean_any(l, meter->overlaps[i], meter_name_at, c->meters, c->meter_count));
+    }
+  }
 }
 
 static void check_type_limit(struct loader *l, struct map *per_type, slice event_type, const struct yaml *node) {
@@ -99,8 +128,10 @@ void read_meters(struct loader *l) {
   struct meter *meters = arena_array(l->arena, count, sizeof *meters);
   struct section section = {.key = "meters"};
   struct map seen = {0}, per_type = {0};
+  const struct yaml **nodes = arena_array(l->scratch, count, sizeof *nodes);
   for (size_t i = 0; i < count; i++) {
     const struct yaml *node = section_next(l, &section);
+    nodes[i] = node;
     meters[i].index = (uint32_t)i;
     meters[i].place = place_of(l, node);
     read_meter(l, node, &meters[i]);
@@ -111,6 +142,11 @@ void read_meters(struct loader *l) {
   map_free(&per_type);
   l->catalog->meters = meters;
   l->catalog->meter_count = count;
+  for (size_t i = 0; i < count; i++) {
+    if (meters[i].overlap_count > 0) {
+      check_overlap_names(l, field(nodes[i], "overlaps"), &meters[i]);
+    }
+  }
 }
 
 slice meter_name_at(const void *meters, size_t i) {

@@ -17,7 +17,7 @@ static void read_plan(struct loader *l, const struct yaml *map, struct plan *out
   const struct yaml *title = field(map, "title");
   out->name = name_of(l, needed(l, map, "name", "contracts refer to a plan by its name"));
   out->title = title ? name_of(l, title) : out->name;
-  out->currency = currency_of(l, field(map, "currency"), l->catalog->currency);
+  out->currency = any_currency_of(l, field(map, "currency"), l->catalog->currency);
   instant_of(l, field(map, "valid_from"), l->catalog->time_zone, &out->valid_from);
   read_terms(l, map, out);
   read_covers(l, map, l->catalog->time_zone, NULL, out);

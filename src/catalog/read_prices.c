@@ -5,17 +5,19 @@
 
 /* ---- matches ---- */
 
-static bool dimension_named(const struct meter *meter, slice name, uint32_t *out) {
+static slice dimension_at(const void *dimensions, size_t i) {
+  return ((const slice *)dimensions)[i];
+}
+
+bool dimension_of(struct loader *l, const struct yaml *node, slice name, const struct meter *meter, uint32_t *out) {
   for (*out = 0; *out < meter->dimension_count; (*out)++) {
     if (slice_eq(meter->dimensions[*out], name)) {
       return true;
     }
   }
+  problem(l, node, "meter \"%s\" has no dimension \"%s\"%s", shown(l, meter->name), shown(l, name),
+          did_you_mean_any(l, name, dimension_at, meter->dimensions, meter->dimension_count));
   return false;
-}
-
-static slice dimension_at(const void *dimensions, size_t i) {
-  return ((const slice *)dimensions)[i];
 }
 
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count) {
@@ -30,9 +32,7 @@ const struct match *matches_of(struct loader *l, const struct yaml *node, const 
   struct match *matches = arena_array(l->arena, node->count, sizeof *matches);
   for (const struct yaml *item = node->child; item; item = item->next) {
     struct match *m = &matches[*count];
-    if (!dimension_named(meter, item->key, &m->dimension)) {
-      problem(l, item, "meter \"%s\" has no dimension \"%s\"%s", shown(l, meter->name), shown(l, item->key),
-              did_you_mean_any(l, item->key, dimension_at, meter->dimensions, meter->dimension_count));
+    if (!dimension_of(l, item, item->key, meter, &m->dimension)) {
       continue;
     }
     m->values = names_of(l, item, VALUES_MAX, &m->count);
@@ -41,183 +41,91 @@ const struct match *matches_of(struct loader *l, const struct yaml *node, const 
   return matches;
 }
 
-/* "GPU compute H100 on_demand/priority": what a price without a name is called. */
-static slice default_name(struct loader *l, const struct price_rule *p) {
+/* "GPU compute H100 on_demand/priority". */
+slice price_name(struct loader *l, slice first, const struct price_rule *p, size_t skip) {
   struct buf name;
   buf_init(&name, NAME_BYTES_MAX);
-  buf_add(&name, p->product);
-  for (size_t i = 0; i < p->match_count; i++) {
+  buf_add(&name, first);
+  for (size_t i = skip; i < p->match_count; i++) {
     for (size_t v = 0; v < p->matches[i].count; v++) {
       buf_addc(&name, v ? '/' : ' ');
       buf_add(&name, p->matches[i].values[v]);
     }
   }
-  slice text = name.failed ? p->product : arena_copy(l->arena, buf_slice(&name));
+  slice text = name.failed ? first : arena_copy(l->arena, buf_slice(&name));
   buf_free(&name);
   return text;
 }
 
 /* ---- prices ---- */
 
-static const char *const models[] = {"per_unit", "graduated", "volume", "package", "stairstep", "flat", NULL};
-
-static bool has_tiers(enum price_model model) {
-  return model == PRICE_GRADUATED || model == PRICE_VOLUME || model == PRICE_STAIRSTEP;
+void add_rule(struct loader *l, struct read_rules *rules, const struct price_rule *rule, const struct yaml *node) {
+  if (rules->full) {
+    return;
+  }
+  rules->full = rules->count == PRICES_PER_PLAN_MAX || l->price_count == PRICES_MAX;
+  if (rules->full) {
+    problem(l, node, "is one price too many: at most %d are allowed in a plan, %d in the whole catalog",
+            PRICES_PER_PLAN_MAX, PRICES_MAX);
+    return;
+  }
+  vec_push(rules, (struct read_rule){*rule, node});
+  rules->items[rules->count - 1].rule.index = (uint32_t)rules->count - 1;
+  l->price_count++;
 }
 
-static void read_tier_amounts(struct loader *l, const struct yaml *map, enum price_model model, struct tier *out) {
-  const struct yaml *price = field(map, "price"), *flat = field(map, "flat");
-  if (model != PRICE_STAIRSTEP) {
-    if (!price && !flat) {
-      needed(l, map, "price", "what one unit of this tier costs");
-    }
-    amount_of(l, price, &out->each);
-  } else if (price) {
-    problem(l, price, "a stairstep costs one amount whatever the usage within the step: write flat instead of price");
-  } else if (!flat) {
-    needed(l, map, "flat", "what this step costs");
-  }
-  amount_of(l, flat, &out->flat);
-}
-
-/* Borders ascend, and only the last tier has none. */
-static void read_border(struct loader *l, const struct yaml *map, const struct tier *before, struct tier *out) {
-  const struct yaml *up_to = field(map, "up_to");
-  char text[DECIMAL_TEXT_MAX];
-  out->last = map->next == NULL;
-  if (out->last && up_to) {
-    problem(l, up_to, "the last tier is open, so that all usage has a price: leave up_to out, or add a tier after it");
-  } else if (!out->last && !up_to) {
-    problem(l, map, "\"up_to\" is missing: only the last tier is open");
-  } else if (quantity_of(l, up_to, &out->up_to) && before && quantity_cmp(out->up_to, before->up_to) <= 0) {
-    problem(l, up_to, "is not above the tier before it, which ends at %s", quantity_text(before->up_to, text));
-  }
-}
-
-static void read_tiers(struct loader *l, const struct yaml *list, struct price_rule *out) {
-  static const char *const keys[] = {"up_to", "price", "flat", NULL};
-  size_t count = list_count(l, list, CATALOG_TIERS_MAX);
-  if (list && list->kind == YAML_LIST && list->count == 0) {
-    problem(l, list, "is empty: expected at least one tier");
-  }
-  struct tier *tiers = arena_array(l->arena, count, sizeof *tiers);
-  const struct yaml *item = list && count ? list->child : NULL;
-  for (size_t i = 0; i < count && item; i++, item = item->next) {
-    if (is_map_of(l, item, keys)) {
-      read_tier_amounts(l, item, out->model, &tiers[i]);
-      read_border(l, item, i ? &tiers[i - 1] : NULL, &tiers[i]);
-    }
-  }
-  out->tiers = tiers;
-  out->tier_count = count;
-}
-
-static void read_single_price(struct loader *l, const struct yaml *map, struct price_rule *out) {
-  struct tier *tier = arena_array(l->arena, 1, sizeof *tier);
-  tier->last = true;
-  amount_of(l, needed(l, map, "price", "what it costs; 0 when it is free"), &tier->each);
-  out->tiers = tier;
-  out->tier_count = 1;
-}
-
-static void refuse(struct loader *l, const struct yaml *node, enum price_model model, const char *instead) {
-  if (node) {
-    problem(l, node, "has no meaning for model: %s%s", models[model], instead);
-  }
-}
-
-static void read_model(struct loader *l, const struct yaml *map, struct price_rule *out) {
-  const struct yaml *tiers = field(map, "tiers"), *per = field(map, "per"), *model = field(map, "model");
-  out->model = (enum price_model)choice_of(l, model, models, PRICE_PER_UNIT);
-  if (has_tiers(out->model)) {
-    refuse(l, field(map, "price"), out->model, ": each tier has its own");
-    read_tiers(l, tiers ? tiers : needed(l, map, "tiers", "such as [{up_to: 1000, price: 0}, {price: 0.02}]"), out);
-  } else {
-    refuse(l, tiers, out->model, model ? "" : " (the default): write graduated, volume or stairstep");
-    read_single_price(l, map, out);
-  }
-  if (out->model == PRICE_FLAT || out->model == PRICE_STAIRSTEP) {
-    refuse(l, per, out->model, "");
-  } else if (out->model == PRICE_PACKAGE && !per) {
-    needed(l, map, "per", "how many units are in a package");
-  }
-  out->per = QUANTITY_ONE;
-  if (per) {
-    quantity_of(l, per, &out->per);
-  }
-}
-
-static void read_limits(struct loader *l, const struct yaml *map, struct price_rule *out) {
-  const struct yaml *minimum = field(map, "minimum"), *maximum = field(map, "maximum");
-  out->has_minimum = amount_of(l, minimum, &out->minimum);
-  out->has_maximum = amount_of(l, maximum, &out->maximum);
-  if (out->has_minimum && out->has_maximum && amount_cmp(out->minimum, out->maximum) > 0) {
-    problem(l, maximum, "is below the minimum on line %d", minimum->line);
-  }
-}
-
-static void read_multipliers(struct loader *l, const struct yaml *list, struct price_rule *out) {
-  static const char *const keys[] = {"match", "by", NULL};
-  static const rate highest = {1000 * AMOUNT_E12};
-  size_t count = list_count(l, list, VALUES_MAX);
-  struct multiplier *multipliers = arena_array(l->arena, count, sizeof *multipliers);
-  const struct yaml *item = count ? list->child : NULL;
-  for (size_t i = 0; i < count; i++, item = item->next) {
-    struct multiplier *m = &multipliers[i];
-    if (!is_map_of(l, item, keys)) {
-      continue;
-    }
-    const struct yaml *match = needed(l, item, "match", "which usage it is for; for all usage change the price itself");
-    m->matches = matches_of(l, match, out->meter, &m->match_count);
-    rate_of(l, needed(l, item, "by", "such as 1.05 for 5 % more"), (rate){0}, highest, &m->by);
-  }
-  out->multipliers = multipliers;
-  out->multiplier_count = count;
-}
-
-static void read_price(struct loader *l, const struct yaml *map, struct price_rule *out) {
-  static const char *const keys[] = {"name", "product", "meter",   "match",   "model",       "price",
-                                     "per",  "tiers",   "minimum", "maximum", "multipliers", NULL};
+static void read_price(struct loader *l, const struct yaml *map, struct read_rules *rules) {
+  static const char *const keys[] = {"name",  "product", "meter",   "match",       "model",  "price", "per",
+                                     "tiers", "minimum", "maximum", "multipliers", "matrix", NULL};
+  struct price_rule rule = {.place = place_of(l, map)};
   if (!is_map_of(l, map, keys)) {
     return;
   }
-  const struct yaml *name = field(map, "name"), *product = field(map, "product");
-  out->meter = meter_named(l, needed(l, map, "meter", "which usage it prices"));
-  out->matches = matches_of(l, field(map, "match"), out->meter, &out->match_count);
-  out->product = product ? name_of(l, product) : out->meter ? out->meter->product : (slice){0};
-  out->name = name ? name_of(l, name) : default_name(l, out);
-  read_model(l, map, out);
-  read_limits(l, map, out);
-  read_multipliers(l, field(map, "multipliers"), out);
+  const struct yaml *name = field(map, "name"), *product = field(map, "product"), *matrix = field(map, "matrix");
+  rule.meter = meter_named(l, needed(l, map, "meter", "which usage it prices"));
+  rule.matches = matches_of(l, field(map, "match"), rule.meter, &rule.match_count);
+  rule.product = product ? name_of(l, product) : rule.meter ? rule.meter->product : (slice){0};
+  rule.name = name ? name_of(l, name) : price_name(l, rule.product, &rule, 0);
+  read_model(l, map, &rule);
+  read_limits(l, map, &rule);
+  read_multipliers(l, field(map, "multipliers"), &rule);
+  if (matrix) {
+    read_matrix(l, matrix, &rule, name, rules);
+  } else {
+    add_rule(l, rules, &rule, map);
+  }
+}
+
+static void take_rules(struct loader *l, const struct read_rules *rules, struct plan *out) {
+  struct price_rule *prices = arena_array(l->arena, rules->count, sizeof *prices);
+  for (size_t i = 0; i < rules->count; i++) {
+    prices[i] = rules->items[i].rule;
+  }
+  out->prices = prices;
+  out->price_count = rules->count;
 }
 
 static void read_prices(struct loader *l, const struct yaml *list, struct plan *out) {
   size_t count = list_count(l, list, PRICES_PER_PLAN_MAX);
-  if (count > PRICES_MAX - l->price_count) {
-    problem(l, list, "makes more than %d prices in the whole catalog", PRICES_MAX);
-    return;
-  }
-  l->price_count += count;
-  struct price_rule *prices = arena_array(l->arena, count, sizeof *prices);
-  const struct yaml **nodes = arena_array(l->scratch, count, sizeof *nodes);
+  struct read_rules rules = {0};
   struct map seen = {0};
   const struct yaml *item = count ? list->child : NULL;
   size_t problems_before = l->problems.count;
-  for (size_t i = 0; i < count; i++, item = item->next) {
-    nodes[i] = item;
-    prices[i].index = (uint32_t)i;
-    prices[i].place = place_of(l, item);
-    read_price(l, item, &prices[i]);
-    if (item->kind == YAML_MAP && field(item, "name")) {
-      must_be_new(l, &seen, prices[i].name, item, "price");
+  for (; item; item = item->next) {
+    size_t first = rules.count;
+    read_price(l, item, &rules);
+    for (size_t i = first; item->kind == YAML_MAP && field(item, "name") && i < rules.count; i++) {
+      must_be_new(l, &seen, rules.items[i].rule.name, rules.items[i].node, "price");
     }
   }
   map_free(&seen);
+  take_rules(l, &rules, out);
+  gather_hours(l, list, out);
   if (l->problems.count == problems_before) { /* half-read prices would only raise false alarms */
-    check_prices_reachable(l, prices, nodes, count);
+    out->price_index = price_index_build(l->arena, out->prices, out->price_count);
+    check_prices_reachable(l, out, &rules);
   }
-  out->prices = prices;
-  out->price_count = count;
+  vec_free(&rules);
 }
 
 /* ---- fees and allowances ---- */

@@ -92,8 +92,10 @@ static void read_invoicing(struct loader *l) {
 }
 
 void read_settings(struct loader *l) {
+  read_virtual_currencies(l);
   read_currency(l);
   l->catalog->time_zone = zone_of(l, setting(l, "time_zone"), "UTC");
+  read_exchange_rates(l);
   read_seller(l);
   read_invoicing(l);
 }

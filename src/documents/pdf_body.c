@@ -74,6 +74,7 @@ static void need(struct sheet *s, double height, bool in_table) {
 static void price_words(const struct json *line, char out[160]) {
   const struct json *price = json_get(line, "unit_price");
   slice each = json_text(price, "each"), per = json_text(price, "per"), multiplier = json_text(line, "multiplier");
+  slice currency = json_text(price, "currency"); /* of a plan in another one than the document's */
   char factor[80] = "";
   out[0] = '\0';
   if (price == NULL) {
@@ -86,8 +87,8 @@ static void price_words(const struct json *line, char out[160]) {
     per = SLICE("M");
   }
   bool single = per.len == 0 || slice_is(per, "1");
-  snprintf(out, 160, SLICE_FMT "%s%s" SLICE_FMT, SLICE_ARG(each), factor, single ? "" : " / ",
-           single ? 0 : (int)per.len, per.ptr);
+  snprintf(out, 160, SLICE_FMT "%s" SLICE_FMT "%s%s" SLICE_FMT, SLICE_ARG(each), currency.len ? " " : "",
+           SLICE_ARG(currency), factor, single ? "" : " / ", single ? 0 : (int)per.len, per.ptr);
 }
 
 /* What stands in small under a description: the days it covers, and what was included or covered. */

@@ -72,6 +72,10 @@ bool meter_filter_passes(const struct meter *meter, const struct event *e) {
   return true;
 }
 
+bool meter_value_left_out(const struct meter *meter, const struct event *e) {
+  return meter->optional && event_field_value(e, meter->value_field).len == 0;
+}
+
 bool meter_value(const struct meter *meter, const struct event *e, quantity *out, struct error *err) {
   slice text = event_field_value(e, meter->value_field);
   if (text.len == 0) {
@@ -91,7 +95,7 @@ bool meter_value(const struct meter *meter, const struct event *e, quantity *out
 
 static bool check_for(const struct meter *meter, const struct event *e, struct error *err) {
   quantity ignored;
-  if (!meter_filter_passes(meter, e) || meter->aggregation == AGG_COUNT) {
+  if (!meter_filter_passes(meter, e) || meter->aggregation == AGG_COUNT || meter_value_left_out(meter, e)) {
     return true;
   }
   if (meter->aggregation == AGG_UNIQUE) {

@@ -10,6 +10,8 @@
 MUST_USE bool event_sort_fields(struct event_field *fields, size_t count, struct error *err);
 MUST_USE bool event_check_attribute(const char *name, slice value, struct error *err);
 bool meter_filter_passes(const struct meter *meter, const struct event *e);
+/* Does the event leave out a value that the meter can do without? */
+bool meter_value_left_out(const struct meter *meter, const struct event *e);
 MUST_USE bool meter_value(const struct meter *meter, const struct event *e, quantity *out, struct error *err);
 
 /* ---- reading files: a batch on its way to the caller ---- */

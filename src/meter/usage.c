@@ -251,7 +251,7 @@ bool usage_add_to(struct usage *u, const struct meter *meter, struct window *w, 
   if (meter->aggregation == AGG_INTEGRAL) {
     return add_level(u, meter, w, e, number, err);
   }
-  if (!window_holds(w, e->time)) {
+  if (!window_holds(w, e->time) || meter_value_left_out(meter, e)) {
     return true;
   }
   dimensions_of(meter, e, dimensions);

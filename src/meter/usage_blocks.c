@@ -70,6 +70,15 @@ static bool find_codes(const struct block_form *form, slice name, bool want_numb
   return !want_number;
 }
 
+static bool form_has(const struct block_form *form, slice name) {
+  for (size_t f = 0; f < form->field_count; f++) {
+    if (slice_eq(form->fields[f].name, name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static bool additive(enum aggregation a) {
   return a == AGG_SUM || a == AGG_COUNT || a == AGG_MAX || a == AGG_MIN;
 }
@@ -96,9 +105,10 @@ static void plan_forms(struct columns *c) {
     size_t count = catalog_meters_of_type(c->usage->catalog, c->block->forms[f].type, meters, METERS_OF_TYPE_MAX);
     count = count < METERS_OF_TYPE_MAX ? count : METERS_OF_TYPE_MAX;
     c->plans[f].wants = arena_array(c->arena, count, sizeof *c->plans[f].wants);
-    c->plans[f].count = count;
     for (size_t m = 0; m < count; m++) {
-      c->plans[f].wants[m] = plan_want(&c->block->forms[f], meters[m]);
+      if (!meters[m]->optional || form_has(&c->block->forms[f], meters[m]->value_field)) {
+        c->plans[f].wants[c->plans[f].count++] = plan_want(&c->block->forms[f], meters[m]);
+      }
     }
   }
 }

@@ -74,13 +74,20 @@ static struct period bin_period(const struct window *w, instant t) {
   if (p.to.ns > w->period.to.ns) {
     p.to = w->period.to;
   }
-  for (size_t i = 0; i < w->cut_count; i++) {
-    if (w->cuts[i].ns <= t.ns && w->cuts[i].ns > p.from.ns) {
-      p.from = w->cuts[i];
+  size_t low = 0, high = w->cut_count; /* low becomes the number of cuts at or before t */
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (w->cuts[middle].ns <= t.ns) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
-    if (w->cuts[i].ns > t.ns && w->cuts[i].ns < p.to.ns) {
-      p.to = w->cuts[i];
-    }
+  }
+  if (low > 0 && w->cuts[low - 1].ns > p.from.ns) {
+    p.from = w->cuts[low - 1];
+  }
+  if (low < w->cut_count && w->cuts[low].ns < p.to.ns) {
+    p.to = w->cuts[low];
   }
   return p;
 }

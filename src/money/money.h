@@ -86,7 +86,7 @@ int128 quantity_packages(quantity q, quantity size);
 
 /* ---- currencies (ISO 4217) ---- */
 struct currency {
-  char code[4];
+  char code[9]; /* three letters of ISO 4217; virtual ones have 3 to 8 */
   uint8_t minor_units;
   char symbol[8];
 };                                                /* minor_units 0, 2, 3 or 4 */

@@ -16,26 +16,25 @@ uint32_t count_add(uint32_t a, uint32_t b) {
 /* ---- what would take a run ---- */
 
 static void find_price(const struct stretch *stretch, struct run *run) {
-  size_t slot = 0;
-  for (size_t t = 0; t < stretch->term_count; t++) {
+  size_t before = 0;
+  for (size_t t = 0; t < stretch->term_count && !run->price; t++) {
     const struct plan *plan = stretch->terms[t];
-    for (size_t i = 0; i < plan->price_count; i++, slot++) {
-      const struct price_rule *price = &plan->prices[i];
-      if (price->meter == run->meter && match_all(price->matches, price->match_count, run->dimensions)) {
-        run->price = price;
-        run->slot = slot;
-        return;
-      }
-    }
+    run->price = catalog_price(plan, run->meter, run->dimensions);
+    run->slot = run->price ? before + (size_t)(run->price - plan->prices) : 0;
+    before += plan->price_count;
   }
 }
 
-static bool find_multiplier(struct run *run, struct error *err) {
+static bool find_multiplier(struct run *run, instant t, struct error *err) {
   run->multiplier = RATE_ONE;
+  run->until = INSTANT_MAX;
   for (size_t i = 0; run->price && i < run->price->multiplier_count; i++) {
     const struct multiplier *m = &run->price->multipliers[i];
-    if (match_all(m->matches, m->match_count, run->dimensions) &&
-        !rate_times(run->multiplier, m->by, &run->multiplier, err)) {
+    if (!match_all(m->matches, m->match_count, run->dimensions) ||
+        (m->hours && !hours_hold(m->hours, t, &run->until))) {
+      continue;
+    }
+    if (!rate_times(run->multiplier, m->by, &run->multiplier, err)) {
       return error_at_price(run->price, err);
     }
   }
@@ -92,18 +91,18 @@ static bool same_run(const struct usage_row *a, const struct usage_row *b) {
   return true;
 }
 
-static bool begin_run(struct cursor *c, const struct usage_row *row, struct error *err) {
+static bool begin_run(struct cursor *c, const struct usage_row *row, instant from, struct error *err) {
   struct run *run = arena_alloc(c->intake->scratch, sizeof *run);
   *run = (struct run){.meter = row->meter, .dimensions = row->dimensions};
   find_price(c->stretch, run);
   find_allowances(c->intake->scratch, c->stretch, run);
   find_claims(c->intake->scratch, c->stretch, run);
-  bool tiered = run->price && run->price->model == PRICE_GRADUATED && run->price->tier_count > 1;
+  bool tiered = run->price && price_climbs(run->price) && run->price->tier_count > 1;
   c->merging = meter_combines(row->meter) || (!tiered && !run->allowances && !run->claims);
   c->stretch->ordered |= tiered || run->allowances;
   c->run = run;
   c->has_item = false;
-  return find_multiplier(run, err);
+  return find_multiplier(run, from, err);
 }
 
 static struct stretch *stretch_at(const struct intake *intake, instant t) {
@@ -149,11 +148,14 @@ static bool find_run(struct cursor *c, const struct usage_row *row, struct error
   if (to.ns > stretch->to.ns) {
     return refuse(row, "it crosses a change of contract or plan; cut usage at rate_cuts first", err);
   }
-  if (c->run && stretch == c->stretch && same_run(c->previous, row)) {
-    return true;
+  if (!c->run || stretch != c->stretch || from.ns >= c->run->until.ns || !same_run(c->previous, row)) {
+    c->stretch = stretch;
+    if (!begin_run(c, row, from, err)) {
+      return false;
+    }
   }
-  c->stretch = stretch;
-  return begin_run(c, row, err);
+  return to.ns <= c->run->until.ns ||
+         refuse(row, "it crosses a border of hours that have a multiplier; cut usage at rate_cuts first", err);
 }
 
 static bool merge_row(struct item *item, const struct usage_row *row, struct error *err) {

@@ -16,7 +16,7 @@ struct rating_work {
   const quantity *borders; /* of the tiers, raw; the last is open */
   rate *groups;            /* multipliers met, ascending */
   size_t group_count;
-  struct cell *cells; /* [tier][group]; only graduated prices have more than one tier of cells */
+  struct cell *cells; /* [tier][group]; only prices that climb have more than one tier of cells */
   size_t cell_tiers;
   quantity billable; /* of all cells */
 };
@@ -262,6 +262,7 @@ static bool each_group(struct rating_work *w, bool (*rate_group)(struct rating_w
 static bool apply_model(struct rating_work *w, struct error *err) {
   switch (w->taken->price->model) {
   case PRICE_GRADUATED:
+  case PRICE_PERCENTAGE:
     return graduated(w, err);
   case PRICE_PER_UNIT:
   case PRICE_VOLUME:
@@ -319,7 +320,7 @@ static bool hold_limits(struct rating_work *w, struct error *err) {
 
 bool rate_taken(const struct taken *taken, struct steps *steps, struct error *err) {
   struct rating_work w = {.taken = taken, .steps = steps};
-  w.cell_tiers = taken->price->model == PRICE_GRADUATED ? taken->price->tier_count : 1;
+  w.cell_tiers = price_climbs(taken->price) ? taken->price->tier_count : 1;
   find_groups(&w);
   w.cells = arena_array(taken->scratch, w.cell_tiers * w.group_count, sizeof *w.cells);
   return find_borders(&w, err) && fill_cells(&w, err) && apply_model(&w, err) && hold_limits(&w, err);

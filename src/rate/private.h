@@ -58,6 +58,7 @@ struct run {
   const struct price_rule *price; /* NULL: none matches */
   size_t slot;                    /* of the price, counted over all terms */
   rate multiplier;
+  instant until;              /* the multiplier is another one from here on, where it depends on the time */
   const uint64_t *allowances; /* a bit for each that matches, counted over all terms; NULL: none */
   const struct claim *claims; /* of the stretch's covers that match */
   size_t claim_count;
@@ -86,8 +87,17 @@ bool meter_combines(const struct meter *meter); /* max, min, latest: rows of a r
 bool error_at_price(const struct price_rule *price, struct error *err);
 uint32_t count_add(uint32_t a, uint32_t b); /* stays at the highest rather than wrap */
 
+/* ---- hours.c ---- */
+/* Is `t` within the hours? Lowers *until to the next instant at which that may change. */
+bool hours_hold(const struct hours *hours, instant t, instant *until);
+
 /* ---- allowances.c ---- */
 MUST_USE bool draw_allowances(struct stretch *stretch, struct error *err);
+
+/* Usage climbs the tiers in order of time, each part at the price of the tier it lies in. */
+static inline bool price_climbs(const struct price_rule *price) {
+  return price->model == PRICE_GRADUATED || price->model == PRICE_PERCENTAGE;
+}
 
 /* ---- covers.c: reservations and savings plans in force, and what they cost ---- */
 /* A report on one of them, while it is being added up: quantities are raw. */
@@ -183,6 +193,11 @@ MUST_USE bool charge_fees(struct arena *arena, const struct catalog *catalog, co
 /* `from` is the first of the stretch's charges. */
 MUST_USE bool charge_true_up(struct arena *arena, const struct catalog *catalog, const struct stretch *stretch,
                              struct charges *charges, size_t from, struct error *err);
+
+/* ---- convert.c ---- */
+/* All charges of the rating that are of plans in other currencies, into the customer's. */
+MUST_USE bool convert_charges(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
+                              struct charges *charges, struct error *err);
 
 /* ---- unpriced.c ---- */
 MUST_USE bool list_unpriced(struct arena *arena, const struct stretch *stretches, size_t stretch_count,

@@ -53,7 +53,7 @@ static bool total_items(const struct taken *taken, struct charge *charge, struct
 /* One price for all: a model of prices per unit, a single tier met, nothing flat on top. */
 static void find_unit_price(const struct steps *steps, struct charge *charge) {
   enum price_model model = charge->price->model;
-  bool per_unit = model == PRICE_PER_UNIT || model == PRICE_GRADUATED || model == PRICE_VOLUME;
+  bool per_unit = model == PRICE_PER_UNIT || model == PRICE_VOLUME || price_climbs(charge->price);
   for (size_t i = 0; i < steps->count; i++) {
     const struct trace_step *step = &steps->items[i];
     if (step->tier != steps->items[0].tier || (step->note && step->rows == 0)) {
@@ -102,39 +102,42 @@ static bool charge_price(struct work *w, const struct taken *taken, struct error
 
 /* ---- one stretch ---- */
 
-/* Items by the price that took them, prices in their order, items in theirs: starts[slot] .. starts[slot + 1]. */
-static const struct item **by_price(const struct work *w, const struct stretch *s, size_t *starts) {
-  for (size_t i = 0; i < s->count; i++) {
-    if (s->items[i].run->price) {
-      starts[s->items[i].run->slot + 2]++;
-    }
-  }
-  for (size_t slot = 2; slot < s->price_count + 2; slot++) {
-    starts[slot] += starts[slot - 1];
-  }
+/* Prices in their order, items of one in theirs: all stand in one array. */
+static int by_slot(const void *a, const void *b) {
+  const struct item *const *x = a, *const *y = b;
+  size_t slot = (*x)->run->slot, other = (*y)->run->slot;
+  return slot != other ? (slot > other) - (slot < other) : (*x > *y) - (*x < *y);
+}
+
+/* Sorted rather than counted by price: a customer uses few of thousands of prices. */
+static const struct item **by_price(const struct work *w, const struct stretch *s, size_t *count) {
   const struct item **sorted = arena_array(w->scratch, s->count, sizeof *sorted);
+  *count = 0;
   for (size_t i = 0; i < s->count; i++) {
     if (s->items[i].run->price) {
-      sorted[starts[s->items[i].run->slot + 1]++] = &s->items[i];
+      sorted[(*count)++] = &s->items[i];
     }
+  }
+  if (*count > 1) {
+    qsort(sorted, *count, sizeof *sorted, by_slot);
   }
   return sorted;
 }
 
 static bool charge_prices(struct work *w, const struct stretch *s, struct error *err) {
-  size_t *starts = arena_array(w->scratch, s->price_count + 2, sizeof *starts);
-  const struct item **sorted = by_price(w, s, starts);
-  for (size_t slot = 0; slot < s->price_count; slot++) {
-    struct taken taken = {.arena = w->arena,
-                          .scratch = w->scratch,
-                          .stretch = s,
-                          .items = sorted + starts[slot],
-                          .item_count = starts[slot + 1] - starts[slot]};
-    if (taken.item_count > 0) {
-      taken.price = taken.items[0]->run->price;
-      if (!charge_price(w, &taken, err)) {
-        return false;
-      }
+  size_t count;
+  const struct item **sorted = by_price(w, s, &count);
+  for (size_t from = 0, to; from < count; from = to) {
+    for (to = from + 1; to < count && sorted[to]->run->slot == sorted[from]->run->slot; to++) {
+    }
+    const struct taken taken = {.arena = w->arena,
+                                .scratch = w->scratch,
+                                .stretch = s,
+                                .price = sorted[from]->run->price,
+                                .items = sorted + from,
+                                .item_count = to - from};
+    if (!charge_price(w, &taken, err)) {
+      return false;
     }
   }
   return true;
@@ -185,6 +188,7 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
     }
   }
   return charge_long_fees(w->arena, w->catalog, w->customer, out->period, &w->charges, err) &&
+         convert_charges(w->arena, w->catalog, out, &w->charges, err) &&
          list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) &&
          report_coverage(w->arena, &w->covers, out, err) && keep_charges(w, out, err);
 }
@@ -232,7 +236,7 @@ bool rate_opening(struct arena *arena, const struct catalog *catalog, const stru
   bool ok =
       billing_period_at(customer, at, &period, err) && charge_opening(arena, catalog, customer, at, &w.charges, err);
   out->period = (struct period){at, period.to};
-  ok = ok && keep_charges(&w, out, err);
+  ok = ok && convert_charges(arena, catalog, out, &w.charges, err) && keep_charges(&w, out, err);
   vec_free(&w.charges);
   return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
 }

@@ -13,8 +13,11 @@ struct segment {
 /* The segments of a customer's period in time order (gaps where there is no contract). In the arena. */
 MUST_USE bool rate_segments(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                             struct period period, const struct segment **segments, size_t *count, struct error *err);
-/* Where usage rows must be cut for this customer: the inner borders of the segments. */
-size_t rate_cuts(const struct segment *segments, size_t count, instant *cuts, size_t max);
+/* Where usage rows must be cut for this customer: the inner borders of the segments, and the borders of hours with
+ * multipliers that are not on a full hour of UTC. Sorted. rate_cuts_max says for how many there should be room. */
+size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, size_t count, instant *cuts,
+                 size_t max);
+size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count);
 
 enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT, CHARGE_CREDIT };
 const char *charge_kind_name(enum charge_kind kind);
@@ -45,6 +48,11 @@ struct adjustment {
   quantity units_before, units_after;
   amount exact_before, exact_after;
 };
+/* How a charge of a plan in another currency became one in the customer's: once, as its last step. */
+struct conversion {
+  const struct exchange_rate *rate; /* in force at the last moment of the period */
+  amount exact;                     /* in the plan's currency: the sum of the steps */
+};
 /* One charge: all usage of a customer that one price took in one segment, or a fee, or a true-up. */
 struct charge {
   enum charge_kind kind;
@@ -60,9 +68,10 @@ struct charge {
   quantity included_units, covered_units;
   bool has_unit_price;     /* one price for all of it */
   struct price unit_price; /* per unit as written in the catalog (before the multiplier) */
-  amount exact;            /* to 1e-12, half-even, once per step */
+  amount exact;            /* to 1e-12, half-even, once per step; in the customer's currency */
   const struct trace_step *steps;
   size_t step_count;
+  const struct conversion *conversion; /* NULL: the plan is in the customer's currency */
 };
 /* Usage that no price took: reported, never free by accident. */
 struct unpriced {

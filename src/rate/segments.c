@@ -117,33 +117,93 @@ bool rate_segments(struct arena *arena, const struct catalog *catalog, const str
   return ok;
 }
 
-static size_t add_cut(instant cut, instant *cuts, size_t count, size_t max) {
-  if (count == max || (count > 0 && cuts[count - 1].ns == cut.ns)) {
-    return count;
+/* ---- cuts ---- */
+
+#define HOUR_NS (3600 * NS_PER_S)
+#define DAY_NS (24 * HOUR_NS)
+
+struct cuts {
+  instant *items;
+  size_t count, max;
+};
+
+static void add_cut(struct cuts *cuts, instant cut) {
+  if (cuts->count < cuts->max) {
+    cuts->items[cuts->count++] = cut;
   }
-  cuts[count] = cut;
-  return count + 1;
+}
+
+/* Rows are of full hours of UTC, so that only other borders need a cut. */
+static void add_hours(struct cuts *cuts, const struct hours *hours, instant from, instant to) {
+  for (instant t = from, next; t.ns < to.ns; t = next) {
+    next = to;
+    (void)hours_hold(hours, t, &next);
+    if (next.ns < to.ns && next.ns % HOUR_NS != 0) {
+      add_cut(cuts, next);
+    }
+  }
 }
 
 /* The first and the last border are cuts only where something begins or ends there, not where the period was clipped.
  */
-size_t rate_cuts(const struct segment *segments, size_t count, instant *cuts, size_t max) {
-  size_t cut_count = 0;
-  for (size_t i = 0; i < count; i++) {
-    const struct segment *s = &segments[i];
-    if (i > 0 || s->from.ns == s->contract->from.ns || s->from.ns == s->plan->valid_from.ns) {
-      cut_count = add_cut(s->from, cuts, cut_count, max);
-    }
-    if (i + 1 < count || s->to.ns == s->contract->to.ns) {
-      cut_count = add_cut(s->to, cuts, cut_count, max);
+static void add_borders(struct cuts *cuts, const struct segment *s, bool first, bool last) {
+  if (!first || s->from.ns == s->contract->from.ns || s->from.ns == s->plan->valid_from.ns) {
+    add_cut(cuts, s->from);
+  }
+  if (!last || s->to.ns == s->contract->to.ns) {
+    add_cut(cuts, s->to);
+  }
+}
+
+static size_t sort_cuts(struct cuts *cuts) {
+  size_t kept = 0;
+  if (cuts->count > 1) {
+    qsort(cuts->items, cuts->count, sizeof *cuts->items, by_time);
+  }
+  for (size_t i = 0; i < cuts->count; i++) {
+    if (kept == 0 || cuts->items[kept - 1].ns != cuts->items[i].ns) {
+      cuts->items[kept++] = cuts->items[i];
     }
   }
-  return cut_count;
+  return kept;
+}
+
+size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, size_t count, instant *cuts,
+                 size_t max) {
+  struct cuts found = {cuts, 0, max};
+  for (size_t i = 0; i < count; i++) {
+    const struct segment *s = &segments[i];
+    const struct plan *terms[TERMS_MAX];
+    quantity times[TERMS_MAX];
+    size_t term_count = terms_of(catalog, s->contract, s->from, terms, times);
+    add_borders(&found, s, i == 0, i + 1 == count);
+    for (size_t t = 0; t < term_count; t++) {
+      for (size_t h = 0; h < terms[t]->hours_count; h++) {
+        add_hours(&found, terms[t]->hours[h], s->from, s->to);
+      }
+    }
+  }
+  return sort_cuts(&found);
+}
+
+/* Two borders a day, and one where the clocks change. */
+size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count) {
+  size_t max = 0;
+  for (size_t i = 0; i < count; i++) {
+    const struct segment *s = &segments[i];
+    const struct plan *terms[TERMS_MAX];
+    quantity times[TERMS_MAX];
+    size_t term_count = terms_of(catalog, s->contract, s->from, terms, times);
+    size_t days = (size_t)((s->to.ns - s->from.ns) / DAY_NS) + 2;
+    max += 2;
+    for (size_t t = 0; t < term_count; t++) {
+      max += terms[t]->hours_count * 3 * days;
+    }
+  }
+  return max;
 }
 
 /* ---- stretches ---- */
-
-#define NS_PER_DAY (86400 * NS_PER_S)
 
 static bool describe_share(struct arena *arena, const struct customer *customer, struct stretch *s, struct error *err) {
   struct period month;
@@ -158,8 +218,8 @@ static bool describe_share(struct arena *arena, const struct customer *customer,
   int64_t part = s->to.ns - s->from.ns, whole = month.to.ns - month.from.ns;
   if (s->to.ns > month.to.ns) {
     s->prorated = arena_printf(arena, "prorated to %s months", rate_text(months, text[0]));
-  } else if (part % NS_PER_DAY == 0 && whole % NS_PER_DAY == 0) {
-    s->prorated = arena_printf(arena, "prorated %d of %d days", (int)(part / NS_PER_DAY), (int)(whole / NS_PER_DAY));
+  } else if (part % DAY_NS == 0 && whole % DAY_NS == 0) {
+    s->prorated = arena_printf(arena, "prorated %d of %d days", (int)(part / DAY_NS), (int)(whole / DAY_NS));
   } else {
     s->prorated = arena_printf(arena, "prorated %s of %s seconds", quantity_text((quantity){part}, text[0]),
                                quantity_text((quantity){whole}, text[1]));

@@ -5,11 +5,33 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Usage that a price names is taken by it or by one before it, with the index and without. */
+static void check_reached(const struct plan *plan, const struct price_rule *p) {
+  slice dimensions[CATALOG_DIMENSIONS_MAX] = {{0}};
+  struct plan by_hand = *plan;
+  by_hand.price_index = NULL;
+  for (size_t m = 0; m < p->match_count; m++) {
+    dimensions[p->matches[m].dimension] = p->matches[m].values[0];
+  }
+  const struct price_rule *found = catalog_price(plan, p->meter, dimensions);
+  must(found != NULL && found <= p && found == catalog_price(&by_hand, p->meter, dimensions));
+}
+
+static void check_multipliers(const struct price_rule *p) {
+  for (size_t i = 0; i < p->multiplier_count; i++) {
+    const struct hours *h = p->multipliers[i].hours;
+    must(!h || (h->from_minute >= 0 && h->from_minute < 1440 && h->to_minute >= 0 && h->to_minute <= 1440 &&
+                h->from_minute != h->to_minute && h->days > 0 && h->days < 128 && h->time_zone != NULL));
+  }
+}
+
 static void check_plan(const struct plan *plan) {
   for (size_t i = 0; i < plan->price_count; i++) {
     const struct price_rule *p = &plan->prices[i];
     must(p->meter != NULL && p->tier_count > 0 && p->tiers[p->tier_count - 1].last && p->name.len > 0);
-    must(quantity_cmp(p->per, QUANTITY_ZERO) > 0);
+    must(quantity_cmp(p->per, QUANTITY_ZERO) > 0 && p->index == i);
+    check_reached(plan, p);
+    check_multipliers(p);
     for (size_t t = 0; t < p->tier_count; t++) {
       must(amount_cmp(p->tiers[t].each, AMOUNT_ZERO) >= 0 && amount_cmp(p->tiers[t].flat, AMOUNT_ZERO) >= 0);
       must(t < 2 || p->tiers[t].last || quantity_cmp(p->tiers[t - 1].up_to, p->tiers[t].up_to) < 0);
@@ -24,9 +46,12 @@ static void check_customer(const struct catalog *c, const struct customer *custo
   must(catalog_customer(c, customer->id) == customer && customer->currency != NULL && customer->time_zone != NULL);
   for (size_t i = 0; i < customer->contract_count; i++) {
     const struct contract *contract = &customer->contracts[i];
+    const struct plan *plan = catalog_plan_at(c, contract->plan_name, contract->from);
     must(contract->from.ns < contract->to.ns);
+    must(plan != NULL);
+    must(plan->currency == customer->currency ||
+         catalog_exchange_rate(c, plan->currency, customer->currency, INSTANT_MAX) != NULL);
     must(i == 0 || customer->contracts[i - 1].to.ns <= contract->from.ns);
-    must(catalog_plan_at(c, contract->plan_name, contract->from) != NULL);
     if (contract->own) {
       check_plan(contract->own);
     }

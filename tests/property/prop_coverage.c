@@ -569,7 +569,7 @@ static uint64_t run_case(uint64_t seed, uint64_t number) {
   make_world(w);
   must(rate_segments(w->arena, &w->catalog, &w->customer, w->period, &segments, &segment_count, &err));
   must(segment_count <= SEGMENTS_MAX);
-  make_rows(w, cuts, rate_cuts(segments, segment_count, cuts, 2 * SEGMENTS_MAX));
+  make_rows(w, cuts, rate_cuts(&w->catalog, segments, segment_count, cuts, 2 * SEGMENTS_MAX));
   rate_rows(w, w->period, w->rows, w->row_count, &rating);
   struct slow s = {.w = w};
   for (size_t i = 0; i < w->row_count; i++) {

@@ -16,7 +16,7 @@ static const char catalog_text[] =
     "currency: EUR\n"
     "meters:\n"
     "  - {name: held, event: e, value: v, aggregation: integral, unit: u, series: s, dimensions: [d]}\n"
-    "  - {name: pool, event: e, value: v, aggregation: integral, unit: u, dimensions: [d, s]}\n"
+    "  - {name: pool, event: e, value: v, aggregation: integral, unit: u, dimensions: [d, s], overlaps: held}\n"
     "plans:\n  - {name: p, prices: [{meter: held, price: 1}, {meter: pool, price: 1}]}\n"
     "customers:\n  - {id: c, plan: p}\n";
 

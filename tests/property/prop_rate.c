@@ -1,13 +1,23 @@
 /* Random catalogs and usage, rated by the engine and by a slow rater on GMP rationals: every charge must agree exactly.
  */
 #include "base/hash.h"
+#include "catalog/private.h"
 #include "rate/rate.h"
 
 #include <gmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { METERS = 3, VERSIONS = 3, PLANS = VERSIONS + 1, CONTRACTS = 2, BORDERS_MAX = 16, ENTRIES_MAX = 4000 };
+enum {
+  METERS = 3,
+  VERSIONS = 3,
+  PLANS = VERSIONS + 1,
+  CONTRACTS = 2,
+  BORDERS_MAX = 16,
+  ROWS_MAX = 8000,
+  CUTS_MAX = 2000
+};
 
 /* COARSE numbers meet borders exactly; VAST ones leave 128 bits unless fractions are reduced. */
 enum sizes { USUAL, COARSE, VAST };
@@ -23,8 +33,13 @@ struct world {
   struct contract contracts[CONTRACTS];
   struct customer customer;
   struct period period;
+  const struct hours *hours; /* of all multipliers by time; NULL: there are none in this world */
   instant borders[BORDERS_MAX];
   size_t border_count;
+  const struct segment *segments;
+  size_t segment_count;
+  instant cuts[CUTS_MAX];
+  size_t cut_count;
   struct usage_row *rows;
   size_t row_count;
   uint64_t seed, number;
@@ -95,18 +110,41 @@ static const struct match *some_matches(struct world *w, size_t *count) {
   return list;
 }
 
+/* In zones whose clocks are off by halves and quarters, or change by half an hour; from time to time passing midnight.
+ */
+static void make_hours(struct world *w) {
+  static const char *const zones[] = {"UTC",
+                                      "Europe/Amsterdam",
+                                      "America/New_York",
+                                      "Asia/Kolkata",
+                                      "Asia/Kathmandu",
+                                      "Australia/Lord_Howe",
+                                      "America/St_Johns",
+                                      "Pacific/Chatham"};
+  struct hours *h = arena_alloc(w->arena, sizeof *h);
+  h->from_minute = (int)pick(w, 1440);
+  h->to_minute = (int)pick(w, 1441);
+  h->from_minute -= chance(w, 70) ? h->from_minute % (chance(w, 50) ? 60 : 15) : 0;
+  h->to_minute += h->to_minute == h->from_minute ? 1 : 0;
+  h->days = chance(w, 50) ? 0x7F : (unsigned)pick(w, 128);
+  h->time_zone = zones[pick(w, 8)];
+  w->hours = h;
+}
+
 static const struct multiplier *some_multipliers(struct world *w, size_t *count) {
   struct multiplier *list = arena_array(w->arena, 3, sizeof *list);
   *count = chance(w, 50) ? 0 : 1 + pick(w, 3);
   for (size_t i = 0; i < *count; i++) {
     list[i].matches = some_matches(w, &list[i].match_count);
     list[i].by = (rate){(int128)pick(w, 30000) * 100000000};
+    list[i].hours = chance(w, 40) ? w->hours : NULL;
   }
   return list;
 }
 
 static const struct tier *some_tiers(struct world *w, enum price_model model, size_t *count) {
-  bool tiered = model == PRICE_GRADUATED || model == PRICE_VOLUME || model == PRICE_STAIRSTEP;
+  bool tiered = model == PRICE_GRADUATED || model == PRICE_VOLUME || model == PRICE_STAIRSTEP ||
+                (model == PRICE_PERCENTAGE && chance(w, 50));
   *count = tiered ? 1 + pick(w, 4) : 1;
   struct tier *tiers = arena_array(w->arena, *count, sizeof *tiers);
   quantity border = QUANTITY_ZERO;
@@ -120,14 +158,21 @@ static const struct tier *some_tiers(struct world *w, enum price_model model, si
   return tiers;
 }
 
+static bool combines(const struct meter *m) {
+  return m->aggregation == AGG_MAX || m->aggregation == AGG_MIN || m->aggregation == AGG_LATEST;
+}
+
 static void make_price(struct world *w, struct price_rule *p) {
   static const int64_t pers[] = {1000000000, 1000000000000, 3000000000, 700000001};
   *p = (struct price_rule){.name = some_name(w, "price"), .product = SLICE("p"), .meter = &w->meters[pick(w, METERS)]};
   p->matches = some_matches(w, &p->match_count);
-  p->model = (enum price_model)pick(w, PRICE_FLAT + 1);
-  p->per = (quantity){pers[pick(w, 4)]};
+  p->model = (enum price_model)pick(w, PRICE_PERCENTAGE + 1);
+  p->per = p->model == PRICE_PERCENTAGE ? QUANTITY_ONE : (quantity){pers[pick(w, 4)]};
   p->tiers = some_tiers(w, p->model, &p->tier_count);
   p->multipliers = some_multipliers(w, &p->multiplier_count);
+  for (size_t i = 0; combines(p->meter) && i < p->multiplier_count; i++) {
+    ((struct multiplier *)(uintptr_t)p->multipliers)[i].hours = NULL; /* one value for the month falls in no hours */
+  }
   p->has_minimum = chance(w, 20);
   p->has_maximum = chance(w, 20);
   p->minimum = some_amount(w);
@@ -144,6 +189,9 @@ static void make_terms(struct world *w, struct plan *plan, slice name, instant v
     make_price(w, &prices[i]);
   }
   plan->prices = prices;
+  plan->hours = &w->hours;
+  plan->hours_count = w->hours ? 1 : 0;
+  plan->price_index = chance(w, 50) ? price_index_build(w->arena, prices, plan->price_count) : NULL;
   plan->fee_count = pick(w, 4);
   struct fee *fees = arena_array(w->arena, 4, sizeof *fees);
   for (size_t i = 0; i < plan->fee_count; i++) {
@@ -254,33 +302,82 @@ static void find_borders(struct world *w) {
   }
 }
 
-/* Random hours of one dimension set, each cut at every border. */
+/* ---- local time, as the C library knows it ---- */
+
+static void use_zone(const char *zone) {
+  setenv("TZ", zone, 1);
+  tzset();
+}
+
+/* The zone is in use. */
+static bool naive_within(const struct hours *h, instant t) {
+  time_t seconds = (time_t)(t.ns / NS_PER_S);
+  struct tm local;
+  must(localtime_r(&seconds, &local) != NULL);
+  int minute = local.tm_hour * 60 + local.tm_min, today = (local.tm_wday + 6) % 7, yesterday = (today + 6) % 7;
+  bool passes_midnight = h->from_minute > h->to_minute;
+  if (!passes_midnight) {
+    return minute >= h->from_minute && minute < h->to_minute && (h->days >> today & 1);
+  }
+  return minute >= h->from_minute ? h->days >> today & 1 : minute < h->to_minute && (h->days >> yesterday & 1);
+}
+
+/* The rows that rate_cuts cuts lie on one side of the hours; where there is no contract it does not cut. */
+static void expect_one_side(struct world *w, instant from, instant to) {
+  bool in_segment = false;
+  for (size_t i = 0; i < w->segment_count; i++) {
+    in_segment = in_segment || (w->segments[i].from.ns <= from.ns && to.ns <= w->segments[i].to.ns);
+  }
+  if (!in_segment) {
+    return;
+  }
+  bool inside = naive_within(w->hours, from);
+  for (int i = 0; i < 6; i++) {
+    int64_t ns = i == 0 ? to.ns - 1 : from.ns + (int64_t)random_below(&w->random, (uint64_t)(to.ns - from.ns));
+    expect(w, naive_within(w->hours, (instant){ns}) == inside, "side of the hours", slice_of(w->hours->time_zone));
+  }
+}
+
+/* ---- usage ---- */
+
+static instant next_cut(const struct world *w, instant t, instant end) {
+  for (size_t i = 0; i < w->border_count; i++) {
+    end = w->borders[i].ns > t.ns && w->borders[i].ns < end.ns ? w->borders[i] : end;
+  }
+  for (size_t i = 0; i < w->cut_count; i++) {
+    end = w->cuts[i].ns > t.ns && w->cuts[i].ns < end.ns ? w->cuts[i] : end;
+  }
+  return end;
+}
+
+/* Random hours of one dimension set, each cut at every border and every cut. */
 static void make_run(struct world *w, const struct meter *meter, const slice *dimensions) {
-  int64_t hour = 3600 * NS_PER_S, at = w->period.from.ns;
+  int64_t hour = 3600 * NS_PER_S, at = w->period.from.ns - w->period.from.ns % hour;
   size_t left = pick(w, 20);
   while (left-- > 0) {
     at += (int64_t)pick(w, 60) * hour;
-    int64_t end = at + hour < w->period.to.ns ? at + hour : w->period.to.ns;
-    for (size_t b = 0; b + 1 < w->border_count && at < w->period.to.ns; b++) {
-      int64_t from = at > w->borders[b].ns ? at : w->borders[b].ns;
-      int64_t to = end < w->borders[b + 1].ns ? end : w->borders[b + 1].ns;
-      if (from < to) {
-        must(w->row_count < ENTRIES_MAX);
-        w->rows[w->row_count++] = (struct usage_row){meter,
-                                                     w->customer.id,
-                                                     dimensions,
-                                                     {from},
-                                                     {to},
-                                                     chance(w, 10) ? QUANTITY_ZERO : some_quantity(w),
-                                                     1 + (uint32_t)pick(w, 5)};
+    instant from = {at > w->period.from.ns ? at : w->period.from.ns};
+    instant end = {at + hour < w->period.to.ns ? at + hour : w->period.to.ns};
+    for (instant to; from.ns < end.ns; from = to) {
+      to = next_cut(w, from, end);
+      must(w->row_count < ROWS_MAX);
+      w->rows[w->row_count++] = (struct usage_row){meter,
+                                                   w->customer.id,
+                                                   dimensions,
+                                                   from,
+                                                   to,
+                                                   chance(w, 10) ? QUANTITY_ZERO : some_quantity(w),
+                                                   1 + (uint32_t)pick(w, 5)};
+      if (w->hours) {
+        expect_one_side(w, from, to);
       }
     }
-    at = end;
+    at += hour;
   }
 }
 
 static void make_rows(struct world *w) {
-  w->rows = arena_array(w->arena, ENTRIES_MAX, sizeof *w->rows);
+  w->rows = arena_array(w->arena, ROWS_MAX, sizeof *w->rows);
   for (size_t m = 0; m < METERS; m++) {
     for (size_t x = 0; x < 4; x++) {
       for (size_t y = 0; y < 4; y++) {
@@ -371,10 +468,10 @@ struct naive {
   const struct plan *terms[2];
   size_t term_count;
   mpq_t months;
-  struct entry entries[ENTRIES_MAX];
+  struct entry entries[ROWS_MAX];
   size_t count;
   int128 spent, total;
-  struct lost lost[ENTRIES_MAX];
+  struct lost lost[ROWS_MAX];
   size_t lost_count;
 };
 
@@ -389,10 +486,6 @@ static bool holds(const struct match *matches, size_t count, const slice *dimens
     }
   }
   return true;
-}
-
-static bool combines(const struct meter *m) {
-  return m->aggregation == AGG_MAX || m->aggregation == AGG_MIN || m->aggregation == AGG_LATEST;
 }
 
 static int128 combined(const struct meter *m, int128 a, int128 b) {
@@ -422,7 +515,9 @@ static void find_price(const struct naive *n, struct entry *e) {
         mpq_init(product);
         set_ratio(product, 1, 1);
         for (size_t m = 0; m < p->multiplier_count; m++) {
-          if (holds(p->multipliers[m].matches, p->multipliers[m].match_count, e->row->dimensions)) {
+          const struct hours *h = p->multipliers[m].hours;
+          if (holds(p->multipliers[m].matches, p->multipliers[m].match_count, e->row->dimensions) &&
+              (!h || naive_within(h, e->row->from))) {
             times_ratio(product, p->multipliers[m].by.e12, RATE_ONE.e12);
           }
         }
@@ -552,6 +647,7 @@ static int128 naive_group(const struct naive *n, const struct price_rule *p, int
   case PRICE_VOLUME:
     return priced(p->tiers[tier].each.e12, mine, multiplier, p);
   case PRICE_GRADUATED:
+  case PRICE_PERCENTAGE:
     for (size_t i = 0; i < p->tier_count; i++) {
       int128 high = i + 1 < p->tier_count ? border(p, i) : endless;
       sum += priced(p->tiers[i].each.e12, between(n, p, i ? border(p, i - 1) : 0, high, multiplier), multiplier, p);
@@ -579,7 +675,8 @@ static int128 naive_flats(const struct price_rule *p, int128 all) {
   int128 sum = 0;
   for (size_t i = 0; i < p->tier_count && all > 0; i++) {
     bool entered = i == 0 || all > border(p, i - 1);
-    if (p->model == PRICE_GRADUATED ? entered : p->model == PRICE_VOLUME && i == tier_of(p, all)) {
+    bool climbs = p->model == PRICE_GRADUATED || p->model == PRICE_PERCENTAGE;
+    if (climbs ? entered : p->model == PRICE_VOLUME && i == tier_of(p, all)) {
       sum += p->tiers[i].flat.e12;
     }
   }
@@ -790,19 +887,18 @@ static void compare(const struct world *w, const struct rating *rating) {
 
 /* ---- running ---- */
 
-static void compare_cuts(struct world *w) {
-  const struct segment *segments;
-  size_t count;
+static void find_cuts(struct world *w) {
   struct error err;
-  instant cuts[BORDERS_MAX];
-  must(rate_segments(w->arena, &w->catalog, &w->customer, w->period, &segments, &count, &err));
-  size_t cut_count = rate_cuts(segments, count, cuts, BORDERS_MAX);
-  for (size_t i = 0; i < cut_count; i++) {
-    bool known = false;
+  must(rate_segments(w->arena, &w->catalog, &w->customer, w->period, &w->segments, &w->segment_count, &err));
+  size_t max = rate_cuts_max(&w->catalog, w->segments, w->segment_count);
+  must(max <= CUTS_MAX);
+  w->cut_count = rate_cuts(&w->catalog, w->segments, w->segment_count, w->cuts, max);
+  for (size_t i = 0; i < w->cut_count; i++) {
+    bool known = w->hours && w->cuts[i].ns % (3600 * NS_PER_S) != 0;
     for (size_t b = 0; b < w->border_count; b++) {
-      known = known || w->borders[b].ns == cuts[i].ns;
+      known = known || w->borders[b].ns == w->cuts[i].ns;
     }
-    expect(w, known && (i == 0 || cuts[i - 1].ns < cuts[i].ns), "cut", SLICE("cuts"));
+    expect(w, known && (i == 0 || w->cuts[i - 1].ns < w->cuts[i].ns), "cut", SLICE("cuts"));
   }
 }
 
@@ -817,11 +913,15 @@ static size_t run_case(uint64_t seed, uint64_t number) {
   w->sizes = (enum sizes)pick(w, 3);
   make_period(w);
   make_meters(w);
+  if (chance(w, 40)) {
+    make_hours(w);
+    use_zone(w->hours->time_zone);
+  }
   make_plans(w);
   make_contracts(w);
   find_borders(w);
+  find_cuts(w);
   make_rows(w);
-  compare_cuts(w);
   if (!rate_customer(w->arena, &w->catalog, &w->customer, w->period, w->rows, w->row_count, &rating, &err)) {
     fail(w, err.message, SLICE("error"));
   }

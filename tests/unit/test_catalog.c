@@ -330,7 +330,7 @@ static void test_folder(void **state) {
 static void test_examples(void **state) {
   (void)state;
   static const char *const names[] = {"token-api",  "openb",       "usage-based", "subscription", "freemium",
-                                      "enterprise", "gpu-classes", "vector-db",   "dbu"};
+                                      "enterprise", "gpu-classes", "vector-db",   "dbu",          "sites"};
   const char *root = getenv("MH_ROOT");
   if (!root) {
     skip();

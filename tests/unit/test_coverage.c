@@ -75,7 +75,7 @@ static void open_period(struct world *w, const char *period) {
   assert_true(time_parse_period(slice_of(period), w->customer->time_zone, &w->period, &err));
   assert_true(rate_segments(w->arena, w->catalog, w->customer, w->period, &segments, &count, &err));
   w->usage = usage_new(w->catalog);
-  usage_window(w->usage, w->customer->id, w->period, cuts, rate_cuts(segments, count, cuts, 8));
+  usage_window(w->usage, w->customer->id, w->period, cuts, rate_cuts(w->catalog, segments, count, cuts, 8));
 }
 
 /* The first hours of October, so that sums stay small. */

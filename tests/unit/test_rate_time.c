@@ -104,7 +104,7 @@ static int tear_down(void **state) {
 static void find(struct world *w, const char *from, const char *to) {
   struct error err;
   assert_true(rate_segments(w->arena, &w->catalog, &w->customer, span(from, to), &w->segments, &w->count, &err));
-  w->cut_count = rate_cuts(w->segments, w->count, w->cuts, 8);
+  w->cut_count = rate_cuts(&w->catalog, w->segments, w->count, w->cuts, 8);
 }
 
 static void assert_segment(const struct world *w, size_t i, const struct plan *plan, const char *from, const char *to) {
@@ -131,7 +131,7 @@ static void a_new_version_takes_over_at_its_nanosecond(void **state) {
   assert_segment(w, 1, &w->plans[1], "2026-10-10T12:00:00.000000001Z", "2026-11-01T00:00:00Z");
   assert_int_equal(w->cut_count, 1);
   assert_true(w->cuts[0].ns == w->plans[1].valid_from.ns);
-  assert_int_equal(rate_cuts(w->segments, w->count, w->cuts, 0), 0);
+  assert_int_equal(rate_cuts(&w->catalog, w->segments, w->count, w->cuts, 0), 0);
 }
 
 static void contracts_leave_gaps(void **state) {
