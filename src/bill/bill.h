@@ -101,6 +101,8 @@ struct json;
 MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err);
 /* A member that is money; the error names it. */
 MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
+/* The entry of the document's taxes that a line falls under: the one it names, or the only one; NULL: not taxed. */
+const struct json *document_tax_of(const struct json *document, const struct json *line);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */
 MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err);
 

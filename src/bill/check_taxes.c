@@ -6,20 +6,11 @@ struct tax_sums {
   bool any;
 };
 
-/* Is the line of this tax? One that names none is of the only one there is. */
-static bool is_of(const struct json *line, const struct json *tax, uint32_t tax_count) {
-  if (json_get(line, "tax") == NULL) {
-    return tax_count == 1;
-  }
-  slice name = json_text(line, "tax"), at = json_text(line, "tax_rate");
-  return slice_eq(name, json_text(tax, "name")) && (at.len == 0 || slice_eq(at, json_text(tax, "rate")));
-}
-
 static bool add_lines(const struct json *document, const struct json *tax, struct tax_sums *out, struct error *err) {
-  const struct json *lines = json_get(document, "lines"), *taxes = json_get(document, "taxes");
+  const struct json *lines = json_get(document, "lines");
   amount value;
   for (const struct json *l = lines ? lines->child : NULL; l; l = l->next) {
-    if (!is_of(l, tax, taxes->count)) {
+    if (document_tax_of(document, l) != tax) {
       continue;
     }
     out->any = true;

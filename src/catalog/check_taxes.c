@@ -64,6 +64,7 @@ static void add_terms(struct map *products, const struct plan *plan) {
 }
 
 static void add_all(struct map *products, const struct catalog *c) {
+  *map_put(products, SLICE("minimum")) = products; /* of true-ups */
   for (size_t i = 0; i < c->meter_count; i++) {
     *map_put(products, c->meters[i].product) = products;
   }
