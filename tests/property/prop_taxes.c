@@ -240,7 +240,7 @@ static void one_case(void) {
   several_taxes += i.tax_count > 1;
   /* Credit is of a book, and this one has none: what is kept is made without. */
   struct invoice kept;
-  bool existed;
+  bool existed = false;
   slice id;
   must_do(invoice_build(arena, catalog, rating, NULL, 0, digest, &kept, &err) &&
               invoice_finalize(arena, db, ledger, &kept, rating->period.to, 0, &existed, &id, &err),
