@@ -152,8 +152,9 @@ static void assert_taxes(const struct invoice *i, const char *expected) {
   buf_init(&words, 10000);
   int minor = i->customer->currency->minor_units;
   for (size_t t = 0; t < i->tax_count; t++) {
-    buf_addf(&words, SLICE_FMT " %s of %s = %s; ", SLICE_ARG(i->taxes[t].tax->name), rate_text(i->taxes[t].rate, percent),
-             amount_text_fixed(i->taxes[t].base, minor, base), amount_text_fixed(i->taxes[t].amount, minor, tax));
+    buf_addf(&words, SLICE_FMT " %s of %s = %s; ", SLICE_ARG(i->taxes[t].tax->name),
+             rate_text(i->taxes[t].rate, percent), amount_text_fixed(i->taxes[t].base, minor, base),
+             amount_text_fixed(i->taxes[t].amount, minor, tax));
   }
   buf_addf(&words, "total %s", amount_text_fixed(i->total, minor, tax));
   buf_addc(&words, '\0');
