@@ -164,6 +164,7 @@ struct gross_sums {
 /* Keeps what the lines cost with tax, and adds it up. */
 static bool take_gross(const struct invoice *i, const struct invoice_tax *tax, struct invoice_line *lines,
                        struct gross_sums *sums, struct error *err) {
+  must(tax != NULL);
   for (size_t l = 0; l < i->line_count; l++) {
     struct invoice_line *line = &lines[l];
     if (line->tax != tax || !line->has_gross) {
