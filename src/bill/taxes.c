@@ -187,8 +187,11 @@ static bool take_apart(struct finding *f, struct invoice_tax *tax, struct invoic
   const struct currency *currency = f->invoice->customer->currency;
   struct gross_sums sums = {0};
   amount net, below = AMOUNT_ZERO, above;
-  if (!take_gross(f->invoice, tax, lines, &sums, err) || !sums.any) {
-    return sums.any == false;
+  if (!take_gross(f->invoice, tax, lines, &sums, err)) {
+    return false;
+  }
+  if (!sums.any) {
+    return true;
   }
   if (!amount_add(sums.above, sums.below, &tax->gross, err) ||
       !tax_included(tax->gross, tax->rate, currency, &tax->included, err) ||
