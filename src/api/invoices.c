@@ -29,7 +29,12 @@ bool invoices_read(struct api_call *call, struct book *book, struct error *err) 
   struct page page = {.call = call};
   struct invoice_query query = {.customer = call->customer,
                                 .period = http_query(call->http, "period"),
-                                .status = http_query(call->http, "status")};
+                                .status = http_query(call->http, "status"),
+                                .kind = http_query(call->http, "kind")};
+  if (query.kind.len > 0 && !slice_is(query.kind, "invoice") && !slice_is(query.kind, "credit_note") &&
+      !slice_is(query.kind, "opening")) {
+    return error_set(err, ERR_INVALID, "kind: expected invoice, credit_note or opening");
+  }
   if (!call_page(call, &page.limit, &query.after_id, err)) {
     return false;
   }

@@ -207,7 +207,7 @@ bool invoice_check(struct db *db, struct ledger *ledger, void (*bad)(void *conte
                "a.status <> 'void' AND b.status "
                "<> 'void'",
                DB_NO_VALUES, check_overlap, &c, err) &&
-      invoice_list(db, &all, check_one, &c, err);
+      invoice_list(db, &all, check_one, &c, err) && notes_check(db, bad, context, err);
   *invoices = c.invoices;
   return ok;
 }

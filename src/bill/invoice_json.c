@@ -356,6 +356,12 @@ void stored_invoice_put(struct json_out *w, const struct stored_invoice *i) {
   json_put_str(w, "currency", i->currency);
   json_put_amount(w, "total", i->total);
   json_put_amount(w, "paid", i->paid);
+  if (!amount_is_zero(i->credited)) {
+    json_put_amount(w, "credited", i->credited);
+  }
+  if (i->corrects.len > 0) {
+    json_put_str(w, "corrects", i->corrects);
+  }
   json_put_instant(w, "issued", i->issued);
   json_put_instant(w, "due", i->due);
   json_close_object(w);

@@ -160,6 +160,10 @@ struct credit_run {
 MUST_USE bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err);
 /* After credit of one customer was spent or ended: asks for a top-up if its rule says so. Inside a batch. */
 MUST_USE bool book_credit_spent(struct book *book, slice customer, instant now, struct error *err);
+/* note_create, and tells "invoice.finalized" for the note and "invoice.paid" for an invoice it settles. Inside a batch.
+ */
+MUST_USE bool book_credit_note(struct book *book, struct arena *arena, const struct note_request *request,
+                               struct note_result *out, struct error *err);
 /* Hourly rows for queries: period as instants, same for all customers; empty customer = all. `as_of` 0: now; otherwise
  * the state of the book as it was then. */
 MUST_USE bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,

@@ -137,7 +137,7 @@ static bool open_again(void *context, const struct stored_invoice *stored, struc
   struct rating *rating;
   struct invoice_purse purse;
   struct error why = {0};
-  if (stored->part.len == 0 || slice_is(stored->status, "void")) {
+  if (!slice_eq(stored->part, INVOICE_OPENING) || slice_is(stored->status, "void")) {
     return true;
   }
   if (!versions_find(check->book, stored->catalog, &catalog, err)) {
