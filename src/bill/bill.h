@@ -85,6 +85,8 @@ MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *cat
 /* The grants a document used, each as it stood before: what invoice_build needs to come to the same draws. In the
  * arena. */
 MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct invoice_purse *out, struct error *err);
+/* The ids of the customers on a consolidated document besides the one who pays. In the arena. */
+MUST_USE bool invoice_members(struct arena *arena, slice document, const slice **out, size_t *count, struct error *err);
 /* The bytes of a document as a tree, for whoever reads one; ERR_INVALID when it is not one of ours. */
 struct json;
 #define DOCUMENT_BYTES_MAX ((size_t)256 << 20)

@@ -162,6 +162,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   if (line->dates.len > 0) {
     json_put_str(w, "dates", line->dates);
   }
+  if (c->customer) {
+    json_put_str(w, "customer", c->customer->id);
+  }
   json_put_str(w, "product", c->product);
   if (c->meter) {
     json_put_str(w, "meter", c->meter->name);
@@ -298,6 +301,7 @@ static void put_head(struct json_out *w, const struct invoice *i) {
   }
   json_put_cstr(w, "time_zone", i->customer->time_zone);
   json_put_cstr(w, "currency", i->customer->currency->code);
+  put_members(w, i->rating);
 }
 
 static void put_document(struct json_out *w, const struct invoice *i) {

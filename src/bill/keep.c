@@ -26,6 +26,16 @@ const struct db_migration bill_migrations[] = {
                     "CREATE INDEX invoice_corrects ON invoice(corrects);"
                     "CREATE TABLE credit_note(key TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, request TEXT NOT NULL,"
                     " granted TEXT NOT NULL);"},
+    {"bill-6-member", "CREATE TABLE invoice_member(invoice TEXT NOT NULL, customer TEXT NOT NULL,"
+                      " PRIMARY KEY(invoice, customer));"
+                      "CREATE INDEX invoice_member_customer ON invoice_member(customer);"
+                      "CREATE TABLE invoice_adjusted(carrier TEXT NOT NULL, invoice TEXT NOT NULL, customer TEXT NOT"
+                      " NULL, from_event INTEGER NOT NULL, to_event INTEGER NOT NULL, as_of INTEGER NOT NULL,"
+                      " PRIMARY KEY(carrier, invoice, customer));"
+                      "INSERT INTO invoice_adjusted SELECT a.carrier, a.invoice, i.customer, a.from_event, a.to_event,"
+                      " a.as_of FROM invoice_adjustment a JOIN invoice i ON i.id = a.invoice;"
+                      "DROP TABLE invoice_adjustment;"
+                      "ALTER TABLE invoice_adjusted RENAME TO invoice_adjustment;"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -77,7 +87,8 @@ static bool find_existing(struct arena *arena, struct db *db, const struct invoi
                           slice *id, struct error *err) {
   struct overlap o = {.arena = arena};
   if (!db_query(db,
-                "SELECT id, period FROM invoice WHERE customer = $1 AND status <> 'void' AND part = $4"
+                "SELECT id, period FROM invoice WHERE (customer = $1 OR id IN (SELECT invoice FROM invoice_member WHERE"
+                " customer = $1)) AND status <> 'void' AND part = $4"
                 " AND period_from < $3 AND period_to > $2 AND (part = '' OR period_from = $2) LIMIT 1",
                 DB_VALUES(DB_T(draft->customer->id), DB_I(draft->period.from.ns), DB_I(draft->period.to.ns),
                           DB_T(draft->part)),
@@ -194,10 +205,10 @@ static bool keep_adjustments(struct db *db, const struct invoice *i, struct erro
     }
     const struct adjustment_span *s = &a->span;
     if (!db_run(db,
-                "INSERT INTO invoice_adjustment(carrier, invoice, from_event, to_event, as_of)"
-                " SELECT $1, id, $3, $4, $5 FROM invoice WHERE number = $2 ON CONFLICT DO NOTHING",
+                "INSERT INTO invoice_adjustment(carrier, invoice, customer, from_event, to_event, as_of)"
+                " SELECT $1, id, $6, $3, $4, $5 FROM invoice WHERE number = $2 ON CONFLICT DO NOTHING",
                 DB_VALUES(DB_T(i->id), DB_T(s->invoice), DB_I((int64_t)s->from_event), DB_I((int64_t)s->to_event),
-                          DB_I(s->as_of_after.ns)),
+                          DB_I(s->as_of_after.ns), DB_T(s->customer)),
                 NULL, err)) {
       return false;
     }
@@ -229,7 +240,8 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
   *id = draft->id;
   enum invoice_status status = invoice_is_covered(draft) ? INVOICE_PAID : INVOICE_FINALIZED;
   return credit_draw(db, uses, use_count, draft->id, now, err) && post_all(arena, ledger, draft, err) &&
-         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err);
+         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err) &&
+         keep_members(db, draft, err);
 }
 
 /* ---- reading ---- */

@@ -23,6 +23,9 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
 
+/* ---- members.c ---- */
+void put_members(struct json_out *w, const struct rating *rating);
+MUST_USE bool keep_members(struct db *db, const struct invoice *i, struct error *err);
 /* ---- keep.c ---- */
 /* The next of a seller's numbers for a year; `credit`: of the series of credit notes. */
 MUST_USE bool invoice_next_number(struct arena *arena, struct db *db, const struct catalog *catalog, bool credit,

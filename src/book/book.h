@@ -138,6 +138,18 @@ uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *co
                              void *context);
 /* Openings and ratings in one list, in the set's arena. */
 const struct rating *rating_set_all(const struct rating_set *set, size_t *count);
+/* By id; NULL when there is none. */
+const struct rating *rating_set_find(const struct rating_set *set, slice customer);
+/* Joins ratings of customers with those of the parents who pay for them; `db` NULL: whatever was invoiced so far. The
+ * ratings of a book come joined, those of files do not. */
+MUST_USE bool rating_set_consolidate(struct rating_set *set, const struct catalog *catalog, struct db *db,
+                                     struct error *err);
+/* Joins the ratings of these members of a document with `payer`. */
+MUST_USE bool rating_set_join(const struct rating_set *set, const struct catalog *catalog, const slice *members,
+                              size_t count, struct rating *payer, struct error *err);
+/* rate_opening of all of them, joined; the payer's own when it begins then. */
+MUST_USE bool members_opening(struct arena *arena, const struct catalog *catalog, const struct customer *payer,
+                              instant at, const slice *members, size_t count, struct rating *out, struct error *err);
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);

@@ -261,7 +261,9 @@ struct customer {
   const char *time_zone;
   const struct tax *tax; /* NULL: no tax */
   int payment_days;
-  slice reference; /* purchase order, shown on the invoice */
+  slice reference;              /* purchase order, shown on the invoice */
+  slice parent;                 /* id of the customer it belongs to; may be empty */
+  const struct customer *payer; /* its parent, on whose invoices it is; NULL: it has invoices of its own */
   struct billing billing;
   const struct contract *contracts; /* by start, not overlapping */
   size_t contract_count;

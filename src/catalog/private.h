@@ -253,4 +253,5 @@ const struct plan *first_version(const struct catalog *catalog, slice name);
 slice plan_name_at(const void *plans, size_t i);
 slice meter_name_at(const void *meters, size_t i);
 slice tax_name_at(const void *taxes, size_t i);
+void read_parents(struct loader *l, struct customer *customers, size_t count);
 #endif

@@ -46,14 +46,27 @@ static bool add_rating(const struct catalog *catalog, const struct rating *ratin
     out->skipped++;
     return true;
   }
+  const struct customer *whose = NULL; /* members' charges follow the payer's own, member by member */
+  amount sum = AMOUNT_ZERO;
   for (size_t i = 0; i < rating->charge_count; i++) {
     const struct charge *charge = &rating->charges[i];
+    if (charge->customer != whose) {
+      slice id = whose ? whose->id : rating->customer->id;
+      if ((i > 0 && !tally_add(customers, id, sum, err))) {
+        return false;
+      }
+      whose = charge->customer;
+      sum = AMOUNT_ZERO;
+    }
+    if (!amount_add(sum, charge->exact, &sum, err)) {
+      return false;
+    }
     if (!amount_is_zero(charge->exact) && !tally_add(products, charge->product, charge->exact, err)) {
       return false;
     }
   }
   return amount_add(out->revenue, rating->total, &out->revenue, err) &&
-         tally_add(customers, rating->customer->id, rating->total, err);
+         tally_add(customers, whose ? whose->id : rating->customer->id, sum, err);
 }
 
 static bool add_pools(struct arena *arena, const struct catalog *catalog, const struct usage_row *rows,
