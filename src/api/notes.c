@@ -74,7 +74,7 @@ bool note_prepare(struct api_call *call, struct error *err) {
 static bool put_document(void *context, const struct stored_invoice *i, struct error *err) {
   (void)err;
   struct api_call *call = context;
-  buf_add(&call->out, i->document);
+  document_print(i->document, &call->out);
   return true;
 }
 

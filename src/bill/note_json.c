@@ -137,25 +137,19 @@ static void put_document(struct json_out *w, const struct writing *note) {
   copy_members(w, n->document, catalog);
 }
 
-static void put_whole(const struct writing *note, const char *seal, bool pretty, struct buf *out) {
-  struct json_out w;
-  json_out_init(&w, out, pretty);
-  json_open_object(&w);
-  put_document(&w, note);
-  if (seal) {
-    json_put_cstr(&w, "seal", seal);
-  }
-  json_close_object(&w);
-}
-
 void note_document(const struct noting *n, const struct note_request *request, slice id, slice number, instant issued,
                    struct buf *out) {
   const struct writing note = {n, request, id, number, issued};
-  struct buf bytes;
+  struct json_out w;
   char seal[65];
-  buf_init(&bytes, DOCUMENT_BYTES_MAX);
-  put_whole(&note, NULL, false, &bytes);
-  digest_hex(digest_of(buf_slice(&bytes)), seal);
-  buf_free(&bytes);
-  put_whole(&note, seal, true, out);
+  must(out->len == 0);
+  json_out_init(&w, out, false);
+  json_open_object(&w);
+  put_document(&w, &note);
+  json_close_object(&w);
+  if (!out->failed) {
+    digest_hex(digest_of(buf_slice(out)), seal);
+    out->len--; /* the seal goes before the last brace */
+    buf_addf(out, ",\"seal\":\"%s\"}", seal);
+  }
 }

@@ -207,7 +207,7 @@ static bool write_document(const struct noting *n, const struct note_request *re
 static bool make(struct noting *n, const struct note_keeping *k, const struct note_request *request,
                  const char digest[65], struct note_result *out, struct error *err) {
   char id[ID_TEXT_MAX];
-  slice series;
+  slice series, packed = {0};
   struct buf document;
   amount granted = AMOUNT_ZERO;
   if (!noting_take(n, request, err) ||
@@ -218,7 +218,9 @@ static bool make(struct noting *n, const struct note_keeping *k, const struct no
   buf_init(&document, DOCUMENT_BYTES_MAX);
   bool ok = write_document(n, request, out->id, out->number, k->now, &document, err) &&
             move_all(n, k->ledger, out->id, k->now, err) && (!request->to_credit || grant(n, k, out, &granted, err)) &&
-            store(n, k, request, series, buf_slice(&document), out, granted, digest, err);
+            document_pack(buf_slice(&document), &packed, err) &&
+            store(n, k, request, series, packed, out, granted, digest, err);
+  free((void *)(uintptr_t)packed.ptr);
   buf_free(&document);
   return ok;
 }
@@ -242,8 +244,15 @@ bool note_create(struct arena *arena, const struct note_keeping *k, const struct
 bool note_preview(struct arena *arena, struct db *db, const struct note_request *request, struct buf *document,
                   struct error *err) {
   struct noting n;
-  return noting_load(arena, db, request->invoice, &n, err) && noting_take(&n, request, err) &&
-         write_document(&n, request, (slice){0}, (slice){0}, (instant){0}, document, err);
+  struct buf kept;
+  buf_init(&kept, DOCUMENT_BYTES_MAX);
+  bool ok = noting_load(arena, db, request->invoice, &n, err) && noting_take(&n, request, err) &&
+            write_document(&n, request, (slice){0}, (slice){0}, (instant){0}, &kept, err);
+  if (ok) {
+    document_print(buf_slice(&kept), document);
+  }
+  buf_free(&kept);
+  return ok;
 }
 
 /* ---- voiding ---- */

@@ -45,7 +45,7 @@ MUST_USE bool noting_load(struct arena *arena, struct db *db, slice invoice, str
 struct noted_line *noting_line(struct noting *n, slice number);
 /* Decides what the request takes off which line and tax. ERR_INVALID or ERR_CONFLICT say what is wrong with it. */
 MUST_USE bool noting_take(struct noting *n, const struct note_request *request, struct error *err);
-/* The document; id and number empty: a draft. */
+/* The document in its compact form, into an empty buffer; id and number empty: a draft. */
 void note_document(const struct noting *n, const struct note_request *request, slice id, slice number, instant issued,
                    struct buf *out);
 /* Does the note say anything of this tax? */

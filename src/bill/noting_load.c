@@ -107,9 +107,11 @@ static bool add_tax(struct noting *n, const struct json *t, struct error *err) {
 static bool add_note(const struct db_row *row, void *context, struct error *err) {
   struct noting *n = context;
   const struct json *note;
+  slice bytes;
   amount granted;
-  if (!document_parse(n->arena, arena_copy(n->arena, db_bytes(row, 1)), &note, err) ||
-      !db_amount(row, 2, &granted, err) || !amount_add(n->granted, granted, &n->granted, err)) {
+  if (!document_unpack(n->arena, db_bytes(row, 1), &bytes, err) ||
+      !document_parse(n->arena, arena_copy(n->arena, bytes), &note, err) || !db_amount(row, 2, &granted, err) ||
+      !amount_add(n->granted, granted, &n->granted, err)) {
     return error_at(err, "credit note " SLICE_FMT, SLICE_ARG(db_bytes(row, 0)));
   }
   const struct json *lines = json_get(note, "lines"), *taxes = json_get(note, "taxes");
