@@ -272,7 +272,7 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .document = db_bytes(row, 11)};
   struct arena *arena = arena_new();
   bool ok = document_unpack(arena, db_bytes(row, 11), &i.document, err) && db_amount(row, 6, &i.total, err) &&
-            db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+            db_amount(row, 7, &i.paid, err) && db_amount(row, 16, &i.credited, err) && l->each(l->context, &i, err);
   arena_free(arena);
   return ok;
 }
