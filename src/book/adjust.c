@@ -61,6 +61,15 @@ static bool is_asked_for(const struct adjusting *a, slice customer) {
   return a->some == NULL;
 }
 
+static bool pays_for_others(const struct adjusting *a) {
+  const struct catalog *catalog = a->book->catalog;
+  bool pays = false;
+  for (size_t i = 0; !pays && i < catalog->customer_count; i++) {
+    pays = catalog->customers[i].payer && slice_eq(catalog->customers[i].payer->id, a->customer);
+  }
+  return pays;
+}
+
 static bool take_closed(const struct db_row *row, void *context, struct error *err) {
   (void)err;
   struct adjusting *a = context;
@@ -186,8 +195,8 @@ static bool find_late(struct adjusting *a, struct error *err) {
       return false;
     }
   }
-  /* Of all customers: those it pays for may be corrected as well. */
-  return correction_list(a->book->db, (slice){0}, a->set->journal_position + 1, INT32_MAX, look_at_correction, a, err);
+  slice only = pays_for_others(a) ? SLICE("") : a->customer;
+  return correction_list(a->book->db, only, a->set->journal_position + 1, INT32_MAX, look_at_correction, a, err);
 }
 
 /* ---- a period as it stood ---- */

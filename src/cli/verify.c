@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "book/book.h"
 #include "cli/cli.h"
+#include <stdlib.h>
 
 struct verification {
   const struct cli_args *args;
@@ -38,6 +39,29 @@ static const slice *members_of(struct arena *arena, const struct json *document,
     members[(*count)++] = m->text;
   }
   return members;
+}
+
+static int by_customer(const void *a, const void *b) {
+  const struct rating *x = a, *y = b;
+  return slice_cmp(x->customer->id, y->customer->id);
+}
+
+/* Members without charges may have adjustments: each gets a rating. */
+static void add_members(struct rating_set *set, const struct catalog *catalog, const slice *members, size_t count) {
+  struct rating *all = arena_array(set->arena, set->rating_count + count, sizeof *all);
+  size_t total = 0;
+  for (size_t i = 0; i < set->rating_count; i++) {
+    all[total++] = set->ratings[i];
+  }
+  for (size_t i = 0; i < count; i++) {
+    const struct customer *child = catalog_customer(catalog, members[i]);
+    if (child && rating_set_find(set, child->id) == NULL) {
+      all[total++] = (struct rating){.customer = child, .period = set->ratings[0].period};
+    }
+  }
+  qsort(all, total, sizeof *all, by_customer);
+  set->ratings = all;
+  set->rating_count = total;
 }
 
 static bool add_to_owners(struct rating_set *set, struct rating *payer, const struct charge *charges, size_t count,
@@ -136,10 +160,11 @@ static bool derive(struct verification *v, const struct json *document, struct r
   const slice *members = members_of(set->arena, document, &member_count);
   const struct rating *own = rating_set_find(set, customer);
   struct rating *rating = arena_alloc(set->arena, sizeof *rating);
-  bool known = own != NULL || member_count > 0;
+  bool known = own != NULL || (member_count > 0 && set->rating_count > 0);
   *rating = own ? *own : (struct rating){.customer = catalog_customer(v->catalog, customer)};
-  if (known && !own && set->rating_count > 0) {
+  if (known) {
     rating->period = set->ratings[0].period;
+    add_members(set, v->catalog, members, member_count);
   }
   if (known && take_adjustments(v, document, set, rating, err) &&
       rating_set_join(set, v->catalog, members, member_count, rating, err) &&
