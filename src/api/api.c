@@ -51,8 +51,8 @@ const struct api_endpoint api_endpoints[] = {
      ALLOW_OWNER | ALLOW_INVESTOR, NULL, NULL, plan_read, NULL, true},
     {"GET", "/api/v1/usage", "Usage, grouped by any of: customer, meter, a dimension; and hour, day or month",
      "period from to customer meter group_by as_of", NULL, NULL, ALLOW_OWNER, "customer", NULL, usage_read, NULL, true},
-    {"GET", "/api/v1/invoices", "Invoices", "customer period status limit cursor", NULL, NULL, ALLOW_OWNER, "customer",
-     NULL, invoices_read, NULL, true},
+    {"GET", "/api/v1/invoices", "Invoices", "customer period status kind limit cursor", NULL, NULL, ALLOW_OWNER,
+     "customer", NULL, invoices_read, NULL, true},
     {"GET", "/api/v1/invoices/preview", "What finalizing would give now, for a period open or past", "customer period",
      NULL, NULL, ALLOW_OWNER, "customer", NULL, preview_read, NULL, true},
     {"POST", "/api/v1/invoices/finalize", "Finalize one customer's invoice of a period; again gives the same invoice",
@@ -70,6 +70,12 @@ const struct api_endpoint api_endpoints[] = {
      NULL, ALLOW_OPERATOR, NULL, pay_prepare, NULL, pay_apply, false},
     {"POST", "/api/v1/invoices/{invoice}/void", "Void an invoice: its transfers are reversed, its number stays used",
      NULL, NULL, NULL, ALLOW_OPERATOR, NULL, NULL, NULL, void_apply, false},
+    {"POST", "/api/v1/invoices/{invoice}/credit-notes",
+     "Credit an invoice: in full, an amount with its tax, or lines; the same id again changes nothing", NULL,
+     "{\"id\": unique, \"reason\": text, one of \"full\": true, \"amount\": \"100.00\", \"lines\": [{\"line\": 3} or "
+     "{\"line\": 3, \"amount\": \"10.00\"} or {\"line\": 3, \"quantity\": \"5\"}]; \"to\": \"credit\" or nothing, "
+     "\"preview\": false}",
+     NULL, ALLOW_OPERATOR, NULL, note_prepare, NULL, note_apply, false},
     {"GET", "/api/v1/balance", "What a customer can spend: available, held, by pocket and by credit", "customer", NULL,
      NULL, ALLOW_OWNER, "customer", NULL, balance_read, NULL, true},
     {"GET", "/api/v1/credits", "Credits: paid in advance, or given", "customer limit cursor", NULL, NULL, ALLOW_OWNER,

@@ -43,6 +43,10 @@ static bool put_customer(struct json_out *w, struct db *db, const struct custome
   json_put_str(w, "group", c->group);
   json_put_cstr(w, "currency", c->currency->code);
   json_put_cstr(w, "time_zone", c->time_zone);
+  if (c->parent.len > 0) {
+    json_put_str(w, "parent", c->parent);
+    json_put_cstr(w, "pays", c->payer ? "parent" : "self");
+  }
   json_put_str(w, "tax", c->tax ? c->tax->name : (slice){0});
   if (c->seller && c->seller->id.len > 0) {
     json_put_str(w, "seller", c->seller->id);

@@ -29,7 +29,12 @@ bool invoices_read(struct api_call *call, struct book *book, struct error *err) 
   struct page page = {.call = call};
   struct invoice_query query = {.customer = call->customer,
                                 .period = http_query(call->http, "period"),
-                                .status = http_query(call->http, "status")};
+                                .status = http_query(call->http, "status"),
+                                .kind = http_query(call->http, "kind")};
+  if (query.kind.len > 0 && !slice_is(query.kind, "invoice") && !slice_is(query.kind, "credit_note") &&
+      !slice_is(query.kind, "opening")) {
+    return error_set(err, ERR_INVALID, "kind: expected invoice, credit_note or opening");
+  }
   if (!call_page(call, &page.limit, &query.after_id, err)) {
     return false;
   }
@@ -111,6 +116,7 @@ bool explain_read(struct api_call *call, struct book *book, struct error *err) {
 
 struct draft {
   struct rating_set set;
+  const struct rating *rating;
   struct invoice invoice;
   bool early, allow_unpriced;
   slice customer, period;
@@ -131,7 +137,12 @@ static bool draft_invoice(struct book *book, struct draft *d, struct error *err)
     return error_set(err, ERR_NOT_FOUND, "customer " SLICE_FMT " has no charges in " SLICE_FMT, SLICE_ARG(d->customer),
                      SLICE_ARG(d->period));
   }
-  return book_invoice(book, &d->set, &d->set.ratings[0], &d->invoice, err);
+  d->rating = rating_set_find(&d->set, d->customer);
+  if (d->rating == NULL) {
+    return error_set(err, ERR_CONFLICT, "customer " SLICE_FMT " is on the invoice of " SLICE_FMT ", who pays for it",
+                     SLICE_ARG(d->customer), SLICE_ARG(d->set.ratings[0].customer->id));
+  }
+  return book_invoice(book, &d->set, d->rating, &d->invoice, err);
 }
 
 bool preview_read(struct api_call *call, struct book *book, struct error *err) {
@@ -189,7 +200,7 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
   struct invoice invoice;
   bool existed;
   slice id;
-  if (!book_finalize(book, &d->set, &d->set.ratings[0], &invoice, &existed, &id, err)) {
+  if (!book_finalize(book, &d->set, d->rating, &invoice, &existed, &id, err)) {
     return false;
   }
   struct found f = {.call = call};

@@ -117,7 +117,7 @@ static bool take_state(void *context, const struct stored_invoice *i, struct err
   struct invoice_state *s = context;
   s->status = arena_copy(s->arena, i->status);
   s->currency = arena_copy(s->arena, i->currency);
-  return amount_sub(i->total, i->paid, &s->open, err);
+  return stored_invoice_open(i, &s->open, err);
 }
 
 static bool takes_payment(const struct invoice_state *s, slice invoice, amount value, struct error *err) {

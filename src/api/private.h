@@ -122,6 +122,8 @@ api_work webhooks_read, webhook_read, webhook_apply, webhook_rotate_apply, webho
 api_stage credit_prepare, top_up_prepare;
 api_work credits_read, credit_read, credit_apply, credit_expire_apply, credit_revoke_apply, balance_read, top_ups_read,
     top_up_paid_apply, top_up_failed_apply;
+api_stage note_prepare;
+api_work note_apply;
 api_work commitments_read;
 api_stage clock_prepare;
 api_work clock_read, clock_advance;

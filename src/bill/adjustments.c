@@ -18,9 +18,8 @@ static bool take_quantity(const struct json *object, const char *key, quantity *
   return quantity_parse(json_text(object, key), out, err) || error_at(err, "invoice document: %s", key);
 }
 
-static bool take_adjustment(const struct json *document, const struct json *a, struct adjustment *out,
-                            struct error *err) {
-  out->span.customer = json_text(json_get(document, "customer"), "id");
+static bool take_adjustment(slice customer, const struct json *a, struct adjustment *out, struct error *err) {
+  out->span.customer = customer;
   out->span.period = json_text(a, "period");
   out->span.invoice = json_text(a, "invoice");
   out->span.catalog = json_text(a, "catalog");
@@ -48,14 +47,16 @@ static bool take_charge(struct arena *arena, const struct catalog *catalog, cons
                         const struct json *line, struct charge *out, struct error *err) {
   struct adjustment *adjustment = arena_alloc(arena, sizeof *adjustment);
   struct segment *segment = arena_alloc(arena, sizeof *segment);
+  slice payer = json_text(json_get(document, "customer"), "id"), child = json_text(line, "customer");
   *out = (struct charge){.kind = CHARGE_ADJUSTMENT,
+                         .customer = child.len ? catalog_customer(catalog, child) : NULL,
                          .name = json_text(line, "description"),
                          .product = json_text(line, "product"),
                          .unit = json_text(line, "unit"),
                          .segment = segment,
                          .meter = catalog_meter(catalog, json_text(line, "meter")),
                          .adjustment = adjustment};
-  bool ok = take_adjustment(document, json_get(line, "adjusts"), adjustment, err) &&
+  bool ok = take_adjustment(child.len ? child : payer, json_get(line, "adjusts"), adjustment, err) &&
             take_segment(arena, line, segment, err) && take_quantity(line, "quantity", &out->units, err) &&
             document_amount(line, json_get(line, "gross_exact") ? "gross_exact" : "exact", &out->exact, err);
   out->raw = out->units;
@@ -97,7 +98,8 @@ bool invoice_adjustments(struct arena *arena, const struct catalog *catalog, sli
       return false;
     }
     const struct adjustment_span *s = &c->adjustment->span;
-    if (*span_count == 0 || !slice_eq((*spans)[*span_count - 1].invoice, s->invoice)) {
+    if (*span_count == 0 || !slice_eq((*spans)[*span_count - 1].invoice, s->invoice) ||
+        !slice_eq((*spans)[*span_count - 1].customer, s->customer)) {
       (*spans)[(*span_count)++] = *s;
     }
   }

@@ -95,6 +95,8 @@ MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *cat
 /* The grants a document used, each as it stood before: what invoice_build needs to come to the same draws. In the
  * arena. */
 MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct invoice_purse *out, struct error *err);
+/* The ids of the customers on a consolidated document besides the one who pays. In the arena. */
+MUST_USE bool invoice_members(struct arena *arena, slice document, const slice **out, size_t *count, struct error *err);
 /* The bytes of a document as a tree, for whoever reads one; ERR_INVALID when it is not one of ours. */
 struct json;
 #define DOCUMENT_BYTES_MAX ((size_t)256 << 20)
@@ -119,6 +121,8 @@ struct stored_invoice {
   slice id, number, customer, currency, period, part, status;
   slice catalog; /* digest of the one it was made with */
   amount total, paid;
+  amount credited;               /* by credit notes for it, less what of them became prepaid credit */
+  slice corrects;                /* a credit note for another document: that one's id */
   instant issued, due, from, to; /* from, to: the period */
   slice document;                /* JSON */
   uint64_t journal_position;
@@ -143,14 +147,57 @@ MUST_USE bool invoice_void(
     struct error *err); /* reverses its transfers, gives credit back; the number stays used; paid ones are refused */
 void stored_invoice_put(struct json_out *w,
                         const struct stored_invoice *i); /* the summary of it, without the document */
+/* total - paid - credited; below zero: what the customer is owed of it. */
+MUST_USE bool stored_invoice_open(const struct stored_invoice *i, amount *out, struct error *err);
 typedef bool (*invoice_each)(void *context, const struct stored_invoice *i, struct error *err);
 struct invoice_query {
   slice id, customer, period, status, after_id;
+  slice kind; /* "invoice", "credit_note" (below zero), "opening" */
   size_t limit;
   bool with_document;
 }; /* empties match all; id also matches a number; by id */
 MUST_USE bool invoice_list(struct db *db, const struct invoice_query *query, invoice_each each, void *context,
                            struct error *err);
+
+/* ---- credit notes: docs/invoicing.md ---- */
+#define NOTE_REASON_BYTES_MAX 500
+struct note_line_request {
+  uint32_t line; /* its number on the invoice */
+  enum { NOTE_REST, NOTE_AMOUNT, NOTE_QUANTITY } by;
+  amount amount; /* before tax */
+  quantity quantity;
+};
+struct note_request {
+  slice id;      /* the caller's: the same again changes nothing */
+  slice invoice; /* id or number */
+  slice reason;
+  bool full;      /* what is left of all */
+  bool by_amount; /* `amount`, tax and all, over what is left in proportion */
+  amount amount;
+  const struct note_line_request *lines; /* else these */
+  size_t line_count;
+  bool to_credit; /* what was paid too much by then becomes prepaid credit */
+};
+struct note_keeping {
+  struct db *db;
+  struct ledger *ledger;
+  const struct catalog *catalog;
+  instant now;
+};
+struct note_result {
+  slice id, number;        /* the note's: it is a stored invoice of a total below zero */
+  slice invoice, customer; /* the id of the one it corrects */
+  bool repeated;           /* made before; nothing was changed */
+  bool settled;            /* nothing is open on that one any more */
+};
+/* One step inside the caller's transaction: number, document, transfers, prepaid credit. Never more than what is left
+ * of a line, a tax or the invoice: ERR_CONFLICT. ERR_INVALID and ERR_NOT_FOUND say what is wrong with the request. */
+MUST_USE bool note_create(struct arena *arena, const struct note_keeping *k, const struct note_request *request,
+                          struct note_result *out, struct error *err);
+/* The document it would be, as a draft; reads alone. */
+MUST_USE bool note_preview(struct arena *arena, struct db *db, const struct note_request *request, struct buf *document,
+                           struct error *err);
+
 /* Numbers without gaps, documents with intact seals and agreeing columns, total = its transfers, one live invoice a
  * customer and period. */
 MUST_USE bool invoice_check(struct db *db, struct ledger *ledger, void (*bad)(void *context, const char *what),

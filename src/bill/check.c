@@ -208,7 +208,14 @@ bool invoice_check(struct db *db, struct ledger *ledger, void (*bad)(void *conte
                "a.status <> 'void' AND b.status "
                "<> 'void'",
                DB_NO_VALUES, check_overlap, &c, err) &&
-      invoice_list(db, &all, check_one, &c, err);
+      db_query(db,
+               "SELECT a.number, b.number FROM invoice_member m JOIN invoice a ON a.id = m.invoice JOIN invoice b ON"
+               " b.id <> a.id AND (b.customer = m.customer OR EXISTS(SELECT 1 FROM invoice_member o WHERE"
+               " o.invoice = b.id AND o.customer = m.customer)) AND a.period_from < b.period_to"
+               " AND b.period_from < a.period_to AND a.part = '' AND b.part = '' WHERE a.status <> 'void'"
+               " AND b.status <> 'void'",
+               DB_NO_VALUES, check_overlap, &c, err) &&
+      invoice_list(db, &all, check_one, &c, err) && notes_check(db, bad, context, err);
   *invoices = c.invoices;
   return ok;
 }

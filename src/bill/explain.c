@@ -142,6 +142,17 @@ static void taxed(const struct json *document, const struct json *line, struct b
            SLICE_ARG(json_text(tax, "category")), SLICE_ARG(rate_text));
 }
 
+static void corrects(const struct json *document, const struct json *line, struct buf *out) {
+  const struct json *c = json_get(line, "corrects");
+  if (c != NULL) {
+    buf_addf(out,
+             "  credits    line " SLICE_FMT " of invoice " SLICE_FMT ", billed " SLICE_FMT ", of which " SLICE_FMT
+             " were credited before\n",
+             SLICE_ARG(json_text(c, "line")), SLICE_ARG(json_text(json_get(document, "corrects"), "invoice")),
+             SLICE_ARG(json_text(c, "billed")), SLICE_ARG(json_text(c, "credited_before")));
+  }
+}
+
 static bool tail(const struct json *document, const struct json *line, struct buf *out, struct error *err) {
   amount exact, billed, rounding;
   char text[DECIMAL_TEXT_MAX];
@@ -177,6 +188,7 @@ static bool explain(struct arena *arena, slice bytes, uint32_t number, struct bu
   conversion(document, line, out);
   adjustment(document, line, out);
   credit(line, out);
+  corrects(document, line, out);
   return tail(document, line, out, err);
 }
 

@@ -166,6 +166,9 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   if (line->dates.len > 0) {
     json_put_str(w, "dates", line->dates);
   }
+  if (c->customer) {
+    json_put_str(w, "customer", c->customer->id);
+  }
   json_put_str(w, "product", c->product);
   if (c->meter) {
     json_put_str(w, "meter", c->meter->name);
@@ -288,6 +291,7 @@ static void put_head(struct json_out *w, const struct invoice *i) {
   }
   json_put_cstr(w, "time_zone", i->customer->time_zone);
   json_put_cstr(w, "currency", i->customer->currency->code);
+  put_members(w, i->rating);
 }
 
 static void put_document(struct json_out *w, const struct invoice *i) {
@@ -347,6 +351,12 @@ void stored_invoice_put(struct json_out *w, const struct stored_invoice *i) {
   json_put_str(w, "currency", i->currency);
   json_put_amount(w, "total", i->total);
   json_put_amount(w, "paid", i->paid);
+  if (!amount_is_zero(i->credited)) {
+    json_put_amount(w, "credited", i->credited);
+  }
+  if (i->corrects.len > 0) {
+    json_put_str(w, "corrects", i->corrects);
+  }
   json_put_instant(w, "issued", i->issued);
   json_put_instant(w, "due", i->due);
   json_close_object(w);

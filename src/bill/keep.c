@@ -21,6 +21,21 @@ const struct db_migration bill_migrations[] = {
                     "DROP INDEX invoice_live;"
                     "CREATE UNIQUE INDEX invoice_live ON invoice(customer, period, part) WHERE status <> 'void';"
                     "CREATE INDEX invoice_customer ON invoice(customer, id);"},
+    {"bill-5-note", "ALTER TABLE invoice ADD COLUMN credited TEXT NOT NULL DEFAULT '0';"
+                    "ALTER TABLE invoice ADD COLUMN corrects TEXT NOT NULL DEFAULT '';"
+                    "CREATE INDEX invoice_corrects ON invoice(corrects);"
+                    "CREATE TABLE credit_note(key TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, request TEXT NOT NULL,"
+                    " granted TEXT NOT NULL);"},
+    {"bill-6-member", "CREATE TABLE invoice_member(invoice TEXT NOT NULL, customer TEXT NOT NULL,"
+                      " PRIMARY KEY(invoice, customer));"
+                      "CREATE INDEX invoice_member_customer ON invoice_member(customer);"
+                      "CREATE TABLE invoice_adjusted(carrier TEXT NOT NULL, invoice TEXT NOT NULL, customer TEXT NOT"
+                      " NULL, from_event INTEGER NOT NULL, to_event INTEGER NOT NULL, as_of INTEGER NOT NULL,"
+                      " PRIMARY KEY(carrier, invoice, customer));"
+                      "INSERT INTO invoice_adjusted SELECT a.carrier, a.invoice, i.customer, a.from_event, a.to_event,"
+                      " a.as_of FROM invoice_adjustment a JOIN invoice i ON i.id = a.invoice;"
+                      "DROP TABLE invoice_adjustment;"
+                      "ALTER TABLE invoice_adjusted RENAME TO invoice_adjustment;"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -34,8 +49,8 @@ static bool take_integer(const struct db_row *row, void *context, struct error *
 
 /* "NW-2026-000001": one series a seller and year; the number is taken in the transaction that uses it, so none is lost.
  */
-static bool next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit, instant now,
-                        slice *series, slice *number, struct error *err) {
+bool invoice_next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit, instant now,
+                         slice *series, slice *number, struct error *err) {
   int64_t next = 0;
   *series = slice_of(arena_printf(arena, SLICE_FMT "%s%d-", SLICE_ARG(seller->invoice_prefix), credit ? "CN-" : "",
                                   time_civil_utc(now).year));
@@ -72,7 +87,8 @@ static bool find_existing(struct arena *arena, struct db *db, const struct invoi
                           slice *id, struct error *err) {
   struct overlap o = {.arena = arena};
   if (!db_query(db,
-                "SELECT id, period FROM invoice WHERE customer = $1 AND status <> 'void' AND part = $4"
+                "SELECT id, period FROM invoice WHERE (customer = $1 OR id IN (SELECT invoice FROM invoice_member WHERE"
+                " customer = $1)) AND status <> 'void' AND part = $4"
                 " AND period_from < $3 AND period_to > $2 AND (part = '' OR period_from = $2) LIMIT 1",
                 DB_VALUES(DB_T(draft->customer->id), DB_I(draft->period.from.ns), DB_I(draft->period.to.ns),
                           DB_T(draft->part)),
@@ -191,10 +207,10 @@ static bool keep_adjustments(struct db *db, const struct invoice *i, struct erro
     }
     const struct adjustment_span *s = &a->span;
     if (!db_run(db,
-                "INSERT INTO invoice_adjustment(carrier, invoice, from_event, to_event, as_of)"
-                " SELECT $1, id, $3, $4, $5 FROM invoice WHERE number = $2 ON CONFLICT DO NOTHING",
+                "INSERT INTO invoice_adjustment(carrier, invoice, customer, from_event, to_event, as_of)"
+                " SELECT $1, id, $6, $3, $4, $5 FROM invoice WHERE number = $2 ON CONFLICT DO NOTHING",
                 DB_VALUES(DB_T(i->id), DB_T(s->invoice), DB_I((int64_t)s->from_event), DB_I((int64_t)s->to_event),
-                          DB_I(s->as_of_after.ns)),
+                          DB_I(s->as_of_after.ns), DB_T(s->customer)),
                 NULL, err)) {
       return false;
     }
@@ -219,15 +235,16 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
   if (use_count > 0 && !credit_activate(db, ledger, draft->customer->id, now, err)) {
     return false;
   }
-  if (!next_number(arena, db, catalog_seller(draft->catalog, draft->customer), invoice_is_credit(draft), now, &series,
-                   &number, err)) {
+  if (!invoice_next_number(arena, db, catalog_seller(draft->catalog, draft->customer), invoice_is_credit(draft), now,
+                           &series, &number, err)) {
     return false;
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
   *id = draft->id;
   enum invoice_status status = invoice_is_covered(draft) ? INVOICE_PAID : INVOICE_FINALIZED;
   return credit_draw(db, uses, use_count, draft->id, now, err) && post_all(arena, ledger, draft, err) &&
-         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err);
+         store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err) &&
+         keep_members(db, draft, err);
 }
 
 /* ---- reading ---- */
@@ -252,29 +269,34 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .part = db_bytes(row, 14),
                              .catalog = db_bytes(row, 15),
                              .journal_position = (uint64_t)db_int(row, 10),
+                             .corrects = db_bytes(row, 17),
                              .document = db_bytes(row, 11)};
   struct arena *arena = arena_new();
   bool ok = document_unpack(arena, db_bytes(row, 11), &i.document, err) && db_amount(row, 6, &i.total, err) &&
-            db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+            db_amount(row, 7, &i.paid, err) && db_amount(row, 16, &i.credited, err) && l->each(l->context, &i, err);
   arena_free(arena);
   return ok;
 }
 
 #define COLUMNS                                                                                                        \
   "SELECT id, number, customer, period, currency, status, total, paid, issued, due, journal_position,"                 \
-  " CASE WHEN $1 = 1 THEN document END, period_to, period_from, part, catalog FROM invoice "
-#define FILTERS " AND ($3 = '' OR period = $3) AND ($4 = '' OR status = $4) AND id > $5 ORDER BY id LIMIT $6"
+  " CASE WHEN $1 = 1 THEN document END, period_to, period_from, part, catalog, credited,"                              \
+  " corrects FROM invoice "
+#define FILTERS                                                                                                        \
+  " AND ($3 = '' OR period = $3) AND ($4 = '' OR status = $4) AND ($7 = '' OR ($7 = 'credit_note') = (total LIKE "     \
+  "'-%'))"                                                                                                             \
+  " AND ($7 <> 'opening' OR part = 'opening') AND id > $5 ORDER BY id LIMIT $6"
 
 /* A text of its own for each way in, so that each finds its index. */
 bool invoice_list(struct db *db, const struct invoice_query *q, invoice_each each, void *context, struct error *err) {
   struct listing l = {each, context};
   int64_t limit = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
   slice by = q->id.len > 0 ? q->id : q->customer;
-  const struct db_value values[] = {DB_I(q->with_document), DB_T(by),    DB_T(q->period),  DB_T(q->status),
-                                    DB_T(q->after_id),      DB_I(limit), DB_T(q->customer)};
+  const struct db_value values[] = {DB_I(q->with_document), DB_T(by),    DB_T(q->period), DB_T(q->status),
+                                    DB_T(q->after_id),      DB_I(limit), DB_T(q->kind),   DB_T(q->customer)};
   size_t count = sizeof values / sizeof *values;
   if (q->id.len > 0) {
-    return db_query(db, COLUMNS "WHERE (id = $2 OR number = $2) AND ($7 = '' OR customer = $7)" FILTERS, values, count,
+    return db_query(db, COLUMNS "WHERE (id = $2 OR number = $2) AND ($8 = '' OR customer = $8)" FILTERS, values, count,
                     list_one, &l, err);
   }
   if (q->customer.len > 0) {
@@ -299,6 +321,7 @@ static bool keep_copy(void *context, const struct stored_invoice *i, struct erro
   f->invoice.customer = arena_copy(f->arena, i->customer);
   f->invoice.currency = arena_copy(f->arena, i->currency);
   f->invoice.status = arena_copy(f->arena, i->status);
+  f->invoice.corrects = arena_copy(f->arena, i->corrects);
   f->invoice.document = arena_copy(f->arena, i->document);
   return true;
 }
@@ -310,6 +333,15 @@ static bool find(struct db *db, slice id, struct found_invoice *out, struct erro
 }
 
 /* ---- paying and voiding ---- */
+
+bool stored_invoice_open(const struct stored_invoice *i, amount *out, struct error *err) {
+  return amount_sub(i->total, i->paid, out, err) && amount_sub(*out, i->credited, out, err);
+}
+
+static bool set_paid(struct db *db, slice id, amount paid, amount open, struct error *err) {
+  return db_run(db, "UPDATE invoice SET paid = $2, status = $3 WHERE id = $1",
+                DB_VALUES(DB_T(id), DB_A(paid), DB_T(settled_status(open))), NULL, err);
+}
 
 static bool book_payment(struct db *db, struct ledger *ledger, const struct stored_invoice *i, slice from,
                          slice transfer_id, amount value, instant now, struct error *err) {
@@ -323,7 +355,7 @@ static bool book_payment(struct db *db, struct ledger *ledger, const struct stor
                        .cause = CAUSE_PAYMENT,
                        .reference = i->id};
   enum transfer_outcome outcome;
-  amount paid;
+  amount open;
   if (!ledger_transfer(ledger, &t, &outcome, err)) {
     return false;
   }
@@ -334,16 +366,15 @@ static bool book_payment(struct db *db, struct ledger *ledger, const struct stor
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " is " SLICE_FMT ": it takes no payment", SLICE_ARG(i->id),
                      SLICE_ARG(i->status));
   }
-  if (!amount_add(i->paid, value, &paid, err)) {
+  struct stored_invoice after = *i;
+  if (!amount_add(i->paid, value, &after.paid, err) || !stored_invoice_open(&after, &open, err)) {
     return false;
   }
-  if (amount_cmp(paid, i->total) > 0) {
+  if (amount_cmp(open, AMOUNT_ZERO) < 0) {
     return error_set(err, ERR_INVALID, "this payment is more than what is open on invoice " SLICE_FMT,
                      SLICE_ARG(i->id));
   }
-  slice status = amount_cmp(paid, i->total) == 0 ? SLICE("paid") : SLICE("finalized");
-  return db_run(db, "UPDATE invoice SET paid = $2, status = $3 WHERE id = $1",
-                DB_VALUES(DB_T(i->id), DB_A(paid), DB_T(status)), NULL, err);
+  return set_paid(db, i->id, after.paid, open, err);
 }
 
 bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice from, slice transfer_id, amount value,
@@ -366,21 +397,21 @@ static bool book_refund(struct db *db, struct ledger *ledger, const struct store
                        .cause = CAUSE_REFUND,
                        .reference = i->id};
   enum transfer_outcome outcome;
-  amount paid;
+  amount open;
   if (!ledger_transfer(ledger, &t, &outcome, err)) {
     return false;
   }
   if (outcome == TRANSFER_REPEATED) {
     return true;
   }
-  if (!amount_sub(i->paid, value, &paid, err)) {
+  struct stored_invoice after = *i;
+  if (!amount_sub(i->paid, value, &after.paid, err) || !stored_invoice_open(&after, &open, err)) {
     return false;
   }
-  if (amount_cmp(paid, AMOUNT_ZERO) < 0) {
+  if (amount_cmp(after.paid, AMOUNT_ZERO) < 0) {
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT ": more would go back than was paid", SLICE_ARG(i->id));
   }
-  return db_run(db, "UPDATE invoice SET paid = $2, status = 'finalized' WHERE id = $1",
-                DB_VALUES(DB_T(i->id), DB_A(paid)), NULL, err);
+  return set_paid(db, i->id, after.paid, open, err);
 }
 
 bool invoice_unpay(struct db *db, struct ledger *ledger, slice id, slice to, slice transfer_id, amount value,
@@ -472,9 +503,11 @@ static bool void_found(struct db *db, struct ledger *ledger, const struct found_
   if (amount_cmp(i->paid, prepaid) != 0) {
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
   }
-  return no_one_adjusts(f->arena, db, i->id, err) && reverse_all(f->arena, ledger, i->id, document, now, err) &&
-         credit_return(db, ledger, i->id, now, err) &&
-         db_run(db, "UPDATE invoice SET status = 'void', paid = '0' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL, err);
+  return no_one_adjusts(f->arena, db, i->id, err) && notes_allow_void(f->arena, db, i, err) &&
+         reverse_all(f->arena, ledger, i->id, document, now, err) && credit_return(db, ledger, i->id, now, err) &&
+         db_run(db, "UPDATE invoice SET status = 'void', paid = '0' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL,
+                err) &&
+         notes_after_void(f->arena, db, i, err);
 }
 
 bool invoice_void(struct db *db, struct ledger *ledger, slice id, instant now, struct error *err) {

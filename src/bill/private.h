@@ -45,7 +45,22 @@ void put_line_tax(struct json_out *w, const struct invoice *i, const struct invo
 /* ---- check_taxes.c ---- */
 /* Bases are sums of lines, amounts follow from bases and rates, together they are the tax. */
 MUST_USE bool check_taxes(const struct json *document, slice number, told *bad, void *context, struct error *err);
-
+/* ---- members.c ---- */
+void put_members(struct json_out *w, const struct rating *rating);
+MUST_USE bool keep_members(struct db *db, const struct invoice *i, struct error *err);
+/* ---- keep.c ---- */
+/* The next of a seller's numbers for a year; `credit`: of the series of credit notes. */
+MUST_USE bool invoice_next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit,
+                                  instant now, slice *series, slice *number, struct error *err);
+/* ---- notes.c ---- */
+/* "paid" when nothing is open, else "finalized". */
+slice settled_status(amount open);
+/* One with credit notes is not voided before them, nor a note that became credit. */
+MUST_USE bool notes_allow_void(struct arena *arena, struct db *db, const struct stored_invoice *i, struct error *err);
+/* What a voided note took off its invoice is open again. */
+MUST_USE bool notes_after_void(struct arena *arena, struct db *db, const struct stored_invoice *i, struct error *err);
+MUST_USE bool notes_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
+                          struct error *err);
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
 /* Lines of kind credit, for what is taxed; subtotal and exact follow. */

@@ -16,7 +16,7 @@ struct closed {
   uint64_t late_min, late_max; /* numbers of events that came in for it afterwards; 0: none */
 };
 struct covered {
-  slice invoice;
+  slice invoice, customer;
   uint64_t from, to;
   instant as_of;
 };
@@ -44,6 +44,10 @@ struct adjusting {
 /* ---- what is closed, and what is accounted for ---- */
 
 static bool is_asked_for(const struct adjusting *a, slice customer) {
+  if (a->customer.len > 0 && !slice_eq(a->customer, customer)) {
+    const struct customer *child = catalog_customer(a->book->catalog, customer);
+    return child && child->payer && slice_eq(child->payer->id, a->customer);
+  }
   size_t low = 0, high = a->some_count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
@@ -55,6 +59,15 @@ static bool is_asked_for(const struct adjusting *a, slice customer) {
     high = order < 0 ? high : middle;
   }
   return a->some == NULL;
+}
+
+static bool pays_for_others(const struct adjusting *a) {
+  const struct catalog *catalog = a->book->catalog;
+  bool pays = false;
+  for (size_t i = 0; !pays && i < catalog->customer_count; i++) {
+    pays = catalog->customers[i].payer && slice_eq(catalog->customers[i].payer->id, a->customer);
+  }
+  return pays;
 }
 
 static bool take_closed(const struct db_row *row, void *context, struct error *err) {
@@ -81,7 +94,8 @@ static bool take_covered(const struct db_row *row, void *context, struct error *
   struct covered c = {.invoice = arena_copy(a->arena, db_bytes(row, 0)),
                       .from = (uint64_t)db_int(row, 1),
                       .to = (uint64_t)db_int(row, 2),
-                      .as_of = {db_int(row, 3)}};
+                      .as_of = {db_int(row, 3)},
+                      .customer = arena_copy(a->arena, db_bytes(row, 4))};
   vec_push(&a->covered, c);
   return true;
 }
@@ -89,11 +103,13 @@ static bool take_covered(const struct db_row *row, void *context, struct error *
 static bool load_closed(struct adjusting *a, struct error *err) {
   return db_query(a->book->db,
                   "SELECT id, number, customer, period, period_from, period_to, issued, journal_position, catalog FROM "
-                  "invoice"
-                  " WHERE status <> 'void' AND part = '' AND ($1 = '' OR customer = $1) ORDER BY period_from, id",
-                  DB_VALUES(DB_T(a->customer)), take_closed, a, err) &&
+                  "invoice WHERE status <> 'void' AND part = '' UNION ALL"
+                  " SELECT i.id, i.number, m.customer, i.period, i.period_from, i.period_to, i.issued,"
+                  " i.journal_position, i.catalog FROM invoice i JOIN invoice_member m ON m.invoice = i.id"
+                  " WHERE i.status <> 'void' AND i.part = '' ORDER BY 5, 1, 3",
+                  DB_NO_VALUES, take_closed, a, err) &&
          db_query(a->book->db,
-                  "SELECT j.invoice, j.from_event, j.to_event, j.as_of FROM invoice_adjustment j"
+                  "SELECT j.invoice, j.from_event, j.to_event, j.as_of, j.customer FROM invoice_adjustment j"
                   " JOIN invoice i ON i.id = j.carrier WHERE i.status <> 'void' ORDER BY j.from_event",
                   DB_NO_VALUES, take_covered, a, err);
 }
@@ -179,19 +195,11 @@ static bool find_late(struct adjusting *a, struct error *err) {
       return false;
     }
   }
-  return correction_list(a->book->db, a->customer, a->set->journal_position + 1, INT32_MAX, look_at_correction, a, err);
+  slice only = pays_for_others(a) ? SLICE("") : a->customer;
+  return correction_list(a->book->db, only, a->set->journal_position + 1, INT32_MAX, look_at_correction, a, err);
 }
 
 /* ---- a period as it stood ---- */
-
-static const struct rating *rating_in(const struct rating_set *set, slice customer) {
-  for (size_t i = 0; i < set->rating_count; i++) {
-    if (slice_eq(set->ratings[i].customer->id, customer)) {
-      return &set->ratings[i];
-    }
-  }
-  return NULL;
-}
 
 static struct rated *cache_place(struct adjusting *a) {
   struct rated *place = &a->cache[a->cached++ % CACHED_SETS];
@@ -212,7 +220,7 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
     struct rated *r = &a->cache[i];
     if (r->position == position && r->as_of.ns == as_of.ns && slice_eq(r->period, span->period) &&
         slice_eq(r->catalog, span->catalog)) {
-      *out = rating_in(&r->set, span->customer);
+      *out = rating_set_find(&r->set, span->customer);
       return true;
     }
   }
@@ -230,7 +238,7 @@ static bool rated_at(struct adjusting *a, const struct adjustment_span *span, bo
   r->catalog = span->catalog;
   r->position = position;
   r->as_of = as_of;
-  *out = rating_in(&r->set, span->customer);
+  *out = rating_set_find(&r->set, span->customer);
   return true;
 }
 
@@ -352,7 +360,7 @@ static bool differences_of(struct adjusting *a, const struct closed *c, charges 
                                  .as_of_after = a->set->as_of};
   for (size_t i = 0; i < a->covered.count; i++) {
     const struct covered *k = &a->covered.items[i];
-    if (slice_eq(k->invoice, c->id) && k->from == span.from_event) {
+    if (slice_eq(k->invoice, c->id) && slice_eq(k->customer, c->customer) && k->from == span.from_event) {
       span.from_event = k->to;
       span.as_of_before = k->as_of;
       early = k->as_of.ns < c->range.to.ns;

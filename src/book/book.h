@@ -138,6 +138,18 @@ uint64_t rating_set_unpriced(const struct rating_set *set, void (*note)(void *co
                              void *context);
 /* Openings and ratings in one list, in the set's arena. */
 const struct rating *rating_set_all(const struct rating_set *set, size_t *count);
+/* By id; NULL when there is none. */
+const struct rating *rating_set_find(const struct rating_set *set, slice customer);
+/* Joins ratings of customers with those of the parents who pay for them; `db` NULL: whatever was invoiced so far. The
+ * ratings of a book come joined, those of files do not. */
+MUST_USE bool rating_set_consolidate(struct rating_set *set, const struct catalog *catalog, struct db *db,
+                                     struct error *err);
+/* Joins the ratings of these members of a document with `payer`. */
+MUST_USE bool rating_set_join(const struct rating_set *set, const struct catalog *catalog, const slice *members,
+                              size_t count, struct rating *payer, struct error *err);
+/* rate_opening of all of them, joined; the payer's own when it begins then. */
+MUST_USE bool members_opening(struct arena *arena, const struct catalog *catalog, const struct customer *payer,
+                              instant at, const slice *members, size_t count, struct rating *out, struct error *err);
 /* Adds charges (an invoice's adjustments) to a rating and its total. */
 MUST_USE bool rating_add_charges(struct arena *arena, struct rating *rating, const struct charge *more, size_t count,
                                  struct error *err);
@@ -160,6 +172,10 @@ struct credit_run {
 MUST_USE bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err);
 /* After credit of one customer was spent or ended: asks for a top-up if its rule says so. Inside a batch. */
 MUST_USE bool book_credit_spent(struct book *book, slice customer, instant now, struct error *err);
+/* note_create, and tells "invoice.finalized" for the note and "invoice.paid" for an invoice it settles. Inside a batch.
+ */
+MUST_USE bool book_credit_note(struct book *book, struct arena *arena, const struct note_request *request,
+                               struct note_result *out, struct error *err);
 /* Hourly rows for queries: period as instants, same for all customers; empty customer = all. `as_of` 0: now; otherwise
  * the state of the book as it was then. */
 MUST_USE bool book_usage(struct book *book, slice customer, struct period period, instant as_of, struct rating_set *out,

@@ -47,15 +47,6 @@ struct derivation {
   const struct catalog *catalog; /* the one it was made with */
 };
 
-static const struct rating *rating_of(const struct rating_set *set, slice customer) {
-  for (size_t i = 0; i < set->rating_count; i++) {
-    if (slice_eq(set->ratings[i].customer->id, customer)) {
-      return &set->ratings[i];
-    }
-  }
-  return NULL;
-}
-
 struct difference {
   struct check *check;
   slice number;
@@ -70,23 +61,47 @@ static void differs(void *context, const char *what) {
 }
 
 /* Adjustments are worked out again over the stretches of the journal that the document names. */
-static bool adjust_as_stated(struct derivation *d, const struct stored_invoice *stored, struct rating *rating,
-                             struct error *err) {
+static bool adjust_as_stated(struct derivation *d, const struct stored_invoice *stored, slice customer,
+                             struct rating *rating, struct error *err) {
   struct adjustment_span *spans;
   struct charge *ignored;
-  size_t span_count, ignored_count;
+  size_t span_count, ignored_count, own = 0;
   const struct catalog *catalog = d->catalog;
+  const struct rating *found_rating = rating_set_find(d->set, customer);
+  *rating = found_rating ? *found_rating
+                         : (struct rating){.customer = catalog_customer(catalog, customer),
+                                           .period = {stored->from, stored->to}};
   if (rating->customer == NULL) {
-    rating->customer = catalog_customer(catalog, stored->customer);
-    if (rating->customer == NULL) {
-      return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog",
-                       SLICE_ARG(stored->customer));
-    }
-    rating->period = (struct period){stored->from, stored->to};
+    return error_set(err, ERR_CORRUPT, "customer " SLICE_FMT " is no longer in the catalog", SLICE_ARG(customer));
   }
-  return invoice_adjustments(d->set->arena, catalog, stored->document, &spans, &span_count, &ignored, &ignored_count,
-                             err) &&
-         adjust_again(d->check->book, d->set, rating, spans, span_count, err);
+  if (!invoice_adjustments(d->set->arena, catalog, stored->document, &spans, &span_count, &ignored, &ignored_count,
+                           err)) {
+    return false;
+  }
+  for (size_t i = 0; i < span_count; i++) {
+    if (slice_eq(spans[i].customer, customer)) {
+      spans[own++] = spans[i];
+    }
+  }
+  return adjust_again(d->check->book, d->set, rating, spans, own, err);
+}
+
+static bool rate_again(struct derivation *d, const struct stored_invoice *stored, struct rating *out,
+                       struct error *err) {
+  const slice *members;
+  size_t count;
+  if (!adjust_as_stated(d, stored, stored->customer, out, err) ||
+      !invoice_members(d->set->arena, stored->document, &members, &count, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    struct rating *more = arena_alloc(d->set->arena, sizeof *more);
+    if (!adjust_as_stated(d, stored, members[i], more, err) ||
+        !rating_join(d->set->arena, out, more->customer, more, err)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 static bool derive_again(void *context, const struct stored_invoice *stored, struct error *err) {
@@ -98,14 +113,12 @@ static bool derive_again(void *context, const struct stored_invoice *stored, str
     return true;
   }
   struct difference difference = {d->check, stored->number};
-  const struct rating *rating = rating_of(d->set, stored->customer);
   struct invoice derived;
   struct error why = {0};
-  struct rating adjusted = rating ? *rating : (struct rating){0};
+  struct rating rating;
   struct invoice_purse purse;
-  if (!adjust_as_stated(d, stored, &adjusted, err) ||
-      !invoice_purse_stated(d->set->arena, stored->document, &purse, err) ||
-      !rating_set_invoice(d->set, d->catalog, &adjusted, &purse, &derived, err)) {
+  if (!rate_again(d, stored, &rating, err) || !invoice_purse_stated(d->set->arena, stored->document, &purse, err) ||
+      !rating_set_invoice(d->set, d->catalog, &rating, &purse, &derived, err)) {
     return false;
   }
   (void)!invoice_verify(stored->document, &derived, differs, &difference, &why);
@@ -137,7 +150,7 @@ static bool open_again(void *context, const struct stored_invoice *stored, struc
   struct rating *rating;
   struct invoice_purse purse;
   struct error why = {0};
-  if (stored->part.len == 0 || slice_is(stored->status, "void")) {
+  if (!slice_eq(stored->part, INVOICE_OPENING) || slice_is(stored->status, "void")) {
     return true;
   }
   if (!versions_find(check->book, stored->catalog, &catalog, err)) {
@@ -150,7 +163,10 @@ static bool open_again(void *context, const struct stored_invoice *stored, struc
   }
   set.arena = arena_new();
   rating = arena_alloc(set.arena, sizeof *rating);
-  bool ok = rate_opening(set.arena, catalog, customer, stored->from, rating, err) &&
+  const slice *members;
+  size_t count;
+  bool ok = invoice_members(set.arena, stored->document, &members, &count, err) &&
+            members_opening(set.arena, catalog, customer, stored->from, members, count, rating, err) &&
             invoice_purse_stated(set.arena, stored->document, &purse, err) &&
             rating_set_invoice(&set, catalog, rating, &purse, &derived, err);
   if (ok) {

@@ -325,7 +325,8 @@ static bool rate_effect(struct effects *e, struct correction_effect *effect, amo
   if (!rate_at(e->book, &request, &set, err)) {
     return false;
   }
-  *total = set.rating_count > 0 ? set.ratings[0].total : AMOUNT_ZERO;
+  const struct rating *rating = rating_set_find(&set, effect->customer);
+  *total = rating ? rating->total : AMOUNT_ZERO;
   rating_set_free(&set);
   return true;
 }

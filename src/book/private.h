@@ -75,6 +75,9 @@ struct keeper *keeper_start(struct book *book, struct core *core);
 void keeper_stop(struct keeper *keeper);
 /* Adds to the ratings of a period what came in for invoiced periods since, of the customers the request is about. */
 MUST_USE bool adjust(struct book *book, const struct rate_request *request, struct rating_set *set, struct error *err);
+/* `more` NULL: a member without charges. */
+MUST_USE bool rating_join(struct arena *arena, struct rating *payer, const struct customer *child,
+                          const struct rating *more, struct error *err);
 /* What an invoice is to be made of: the ratings as of now with their adjustments. */
 MUST_USE bool rate_due(struct book *book, const struct customer *const *some, size_t count, slice period,
                        struct rating_set *out, struct error *err);

@@ -1,5 +1,6 @@
 /* From events to ratings: windows for every customer, one pass over the events, then the pure engine; the same for a
  * book and for bare files. */
+#include "base/hash.h"
 #include "book/private.h"
 #include <stdlib.h>
 
@@ -23,6 +24,20 @@ const struct rating *rating_set_all(const struct rating_set *set, size_t *count)
   return all;
 }
 
+const struct rating *rating_set_find(const struct rating_set *set, slice customer) {
+  size_t low = 0, high = set->rating_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = slice_cmp(set->ratings[middle].customer->id, customer);
+    if (order == 0) {
+      return &set->ratings[middle];
+    }
+    low = order < 0 ? middle + 1 : low;
+    high = order < 0 ? high : middle;
+  }
+  return NULL;
+}
+
 struct windows {
   const struct customer *const *customers; /* by id */
   size_t count;
@@ -30,7 +45,7 @@ struct windows {
   instant end;            /* the latest of their ends */
 };
 
-/* The customers asked for: some, one, or all. */
+/* The customers asked for: some, one with those it pays for, or all. */
 static bool pick_customers(struct rating_set *set, const struct catalog *catalog, const struct rate_request *request,
                            struct windows *w, struct error *err) {
   if (request->some) {
@@ -39,10 +54,13 @@ static bool pick_customers(struct rating_set *set, const struct catalog *catalog
     return true;
   }
   const struct customer *one = request->customer.len > 0 ? catalog_customer(catalog, request->customer) : NULL;
-  w->count = request->customer.len > 0 ? 1 : catalog->customer_count;
-  const struct customer **all = arena_array(set->arena, w->count, sizeof *all);
-  for (size_t i = 0; i < w->count; i++) {
-    all[i] = one ? one : &catalog->customers[i];
+  const struct customer **all = arena_array(set->arena, catalog->customer_count, sizeof *all);
+  w->count = 0;
+  for (size_t i = 0; i < catalog->customer_count && (one || request->customer.len == 0); i++) {
+    const struct customer *c = &catalog->customers[i];
+    if (one == NULL || c == one || c->payer == one) {
+      all[w->count++] = c;
+    }
   }
   w->customers = all;
   return one || request->customer.len == 0 ||
@@ -176,7 +194,7 @@ static bool rate_and_adjust(struct book *book, const struct rate_request *reques
   if (!rate_at(book, request, out, err)) {
     return false;
   }
-  if (!adjust(book, request, out, err)) {
+  if (!adjust(book, request, out, err) || !rating_set_consolidate(out, book->catalog, book->db, err)) {
     rating_set_free(out);
     return false;
   }
@@ -320,6 +338,25 @@ bool files_rate(const struct catalog *catalog, const struct rate_source *source,
 /* An opening rests on no event. */
 static const char NO_EVIDENCE[65] = "";
 
+/* That of several customers is the digest over each one's. */
+static void evidence_of(const struct rating_set *set, const struct rating *rating, uint64_t *events, char digest[65]) {
+  struct buf all;
+  usage_evidence(set->usage, rating->customer->id, events, digest);
+  if (rating->member_count == 0) {
+    return;
+  }
+  buf_init(&all, (size_t)1 << 26);
+  buf_addf(&all, "%s\n", digest);
+  for (size_t i = 0; i < rating->member_count; i++) {
+    uint64_t more;
+    usage_evidence(set->usage, rating->members[i]->id, &more, digest);
+    buf_addf(&all, SLICE_FMT " %s\n", SLICE_ARG(rating->members[i]->id), digest);
+    *events += more;
+  }
+  digest_hex(digest_of(buf_slice(&all)), digest);
+  buf_free(&all);
+}
+
 bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, const struct rating *rating,
                         const struct invoice_purse *purse, struct invoice *out, struct error *err) {
   uint64_t events;
@@ -327,7 +364,7 @@ bool rating_set_invoice(struct rating_set *set, const struct catalog *catalog, c
   if (rating->opening) {
     return invoice_build(set->arena, catalog, rating, purse, 0, NO_EVIDENCE, out, err);
   }
-  usage_evidence(set->usage, rating->customer->id, &events, digest);
+  evidence_of(set, rating, &events, digest);
   if (!invoice_build(set->arena, catalog, rating, purse, events, digest, out, err)) {
     return false;
   }

@@ -155,6 +155,24 @@ static bool end_period(struct running *r, const struct calendar *calendar, struc
   return ok;
 }
 
+static bool finalize_openings(struct running *r, struct rating_set *set, const struct rating *const *ratings,
+                              size_t count, struct error *err) {
+  struct rating *openings = arena_array(set->arena, count, sizeof *openings);
+  for (size_t i = 0; i < count; i++) {
+    openings[i] = *ratings[i];
+  }
+  set->openings = openings;
+  set->opening_count = count;
+  if (!rating_set_consolidate(set, r->reader->catalog, r->reader->db, err)) {
+    return false;
+  }
+  const struct rating **joined = arena_array(set->arena, set->opening_count, sizeof *joined);
+  for (size_t i = 0; i < set->opening_count; i++) {
+    joined[i] = &set->openings[i];
+  }
+  return finalize_all(r, set, joined, set->opening_count, err);
+}
+
 static bool open_contracts(struct running *r, const struct due_moment *moment, struct error *err) {
   struct rating_set set = {.arena = arena_new(), .as_of = clock_now()};
   VEC(const struct rating *) ratings = {0};
@@ -170,7 +188,7 @@ static bool open_contracts(struct running *r, const struct due_moment *moment, s
       vec_push(&ratings, rating);
     }
   }
-  ok = ok && finalize_all(r, &set, ratings.items, ratings.count, err);
+  ok = ok && finalize_openings(r, &set, ratings.items, ratings.count, err);
   vec_free(&ratings);
   rating_set_free(&set);
   return ok;

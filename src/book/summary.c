@@ -27,7 +27,7 @@ static bool add_invoice(void *context, const struct stored_invoice *i, struct er
     return true;
   }
   p->invoices.count++;
-  p->invoices.open += slice_is(i->status, "finalized");
+  p->invoices.open += slice_is(i->status, "finalized") && i->corrects.len == 0;
   return amount_add(p->invoices.total, i->total, &p->invoices.total, err) &&
          amount_add(p->invoices.paid, i->paid, &p->invoices.paid, err);
 }

@@ -290,7 +290,9 @@ struct customer {
   slice region;          /* of the country, for tax rules; may be empty */
   const struct seller *seller;
   int payment_days;
-  slice reference; /* purchase order, shown on the invoice */
+  slice reference;              /* purchase order, shown on the invoice */
+  slice parent;                 /* id of the customer it belongs to; may be empty */
+  const struct customer *payer; /* its parent, on whose invoices it is; NULL: it has invoices of its own */
   struct billing billing;
   const struct contract *contracts; /* by start, not overlapping */
   size_t contract_count;

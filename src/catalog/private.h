@@ -281,4 +281,5 @@ slice plan_name_at(const void *plans, size_t i);
 slice meter_name_at(const void *meters, size_t i);
 slice tax_name_at(const void *taxes, size_t i);
 slice seller_id_at(const void *sellers, size_t i);
+void read_parents(struct loader *l, struct customer *customers, size_t count);
 #endif

@@ -40,10 +40,10 @@ static void read_customer_tax(struct loader *l, const struct yaml *map, struct c
 }
 
 static void read_customer(struct loader *l, const struct yaml *map, struct customer *out) {
-  static const char *const keys[] = {"id",           "name",         "address", "country",  "email",     "tax_id",
-                                     "registration", "tax",          "group",   "currency", "time_zone", "contracts",
-                                     "reference",    "payment_days", "billing", "endpoint", "plan",      "since",
-                                     "dunning",      "tax_exempt",   "region",  "seller",   WATCH_KEYS,  NULL};
+  static const char *const keys[] = {
+      "id",       "name",       "address",   "country",   "email",        "tax_id",  "registration", "tax",  "group",
+      "currency", "time_zone",  "contracts", "reference", "payment_days", "billing", "endpoint",     "plan", "since",
+      "dunning",  "tax_exempt", "region",    "seller",    "parent",       "pays",    WATCH_KEYS,     NULL};
   static const char *const on_or_off[] = {"true", "false", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
@@ -95,6 +95,7 @@ void read_customers(struct loader *l) {
   for (size_t i = 0; i < count; i++) {
     customers[i].index = (uint32_t)i;
   }
+  read_parents(l, customers, count);
   l->catalog->customers = customers;
   l->catalog->customer_count = count;
 }

@@ -130,7 +130,7 @@ static int run(const struct cli_args *args) {
   ok = ok &&
        files_rate(catalog, &source, slice_of(cli_value(args, "--customer")), period, cli_list, &refused, &set, &stats,
                   &err) &&
-       print_all(args, &set, catalog, period, &err);
+       rating_set_consolidate(&set, catalog, NULL, &err) && print_all(args, &set, catalog, period, &err);
   cli_list_end(&refused);
   int code = ok ? (report(args, &set, &stats) ? CLI_EXIT_DONE : CLI_EXIT_FAILED) : cli_fail(args, &err);
   if (ok) {

@@ -49,7 +49,7 @@ int cli_main(int argc, char **argv, const struct cli_command *const *commands);
 
 extern const struct cli_command cli_sample, cli_import, cli_bill, cli_close, cli_explain, cli_verify, cli_check,
     cli_summary, cli_key, cli_serve, cli_void, cli_amend, cli_backfill, cli_clock, cli_credit, cli_payments,
-    cli_dunning, cli_statement, cli_export, cli_prices;
+    cli_dunning, cli_credit_note, cli_statement, cli_export, cli_prices;
 
 #define CLI_OPTION_DATA                                                                                                \
   { "--data", "DIR", "the book: its data directory", true }

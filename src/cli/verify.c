@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "book/book.h"
 #include "cli/cli.h"
+#include <stdlib.h>
 
 struct verification {
   const struct cli_args *args;
@@ -30,10 +31,57 @@ static bool take_purse(struct arena *arena, const struct json *document, struct 
   return ok;
 }
 
+static const slice *members_of(struct arena *arena, const struct json *document, size_t *count) {
+  const struct json *list = json_get(document, "members");
+  slice *members = arena_array(arena, list ? list->count : 0, sizeof *members);
+  *count = 0;
+  for (const struct json *m = list ? list->child : NULL; m; m = m->next) {
+    members[(*count)++] = m->text;
+  }
+  return members;
+}
+
+static int by_customer(const void *a, const void *b) {
+  const struct rating *x = a, *y = b;
+  return slice_cmp(x->customer->id, y->customer->id);
+}
+
+/* Members without charges may have adjustments: each gets a rating. */
+static void add_members(struct rating_set *set, const struct catalog *catalog, const slice *members, size_t count) {
+  struct rating *all = arena_array(set->arena, set->rating_count + count, sizeof *all);
+  size_t total = 0;
+  for (size_t i = 0; i < set->rating_count; i++) {
+    all[total++] = set->ratings[i];
+  }
+  for (size_t i = 0; i < count; i++) {
+    const struct customer *child = catalog_customer(catalog, members[i]);
+    if (child && rating_set_find(set, child->id) == NULL) {
+      all[total++] = (struct rating){.customer = child, .period = set->ratings[0].period};
+    }
+  }
+  qsort(all, total, sizeof *all, by_customer);
+  set->ratings = all;
+  set->rating_count = total;
+}
+
+static bool add_to_owners(struct rating_set *set, struct rating *payer, const struct charge *charges, size_t count,
+                          struct error *err) {
+  for (size_t i = 0; i < count; i++) {
+    struct rating *owner = payer;
+    for (size_t r = 0; charges[i].customer && r < set->rating_count; r++) {
+      owner = set->ratings[r].customer == charges[i].customer ? &set->ratings[r] : owner;
+    }
+    if (!rating_add_charges(set->arena, owner, &charges[i], 1, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /* Adjustments rest on other periods' usage, which is not here: they are taken as stated, each held to its own before
  * and after, and to the sums and the seal. */
 static bool take_adjustments(struct verification *v, const struct json *document, struct rating_set *set,
-                             struct error *err) {
+                             struct rating *rating, struct error *err) {
   struct adjustment_span *spans;
   struct charge *charges;
   size_t span_count, charge_count;
@@ -44,7 +92,7 @@ static bool take_adjustments(struct verification *v, const struct json *document
   json_value(&w, document);
   bool ok = invoice_adjustments(set->arena, v->catalog, buf_slice(&bytes), &spans, &span_count, &charges, &charge_count,
                                 err) &&
-            rating_add_charges(set->arena, &set->ratings[0], charges, charge_count, err);
+            add_to_owners(set, rating, charges, charge_count, err);
   buf_free(&bytes);
   return ok;
 }
@@ -65,7 +113,9 @@ static bool derive_opening(struct verification *v, const struct json *document, 
   *set = (struct rating_set){.arena = arena_new()};
   rating = arena_alloc(set->arena, sizeof *rating);
   struct invoice_purse purse;
-  if (rate_opening(set->arena, v->catalog, customer, from, rating, err) &&
+  size_t count;
+  const slice *members = members_of(set->arena, document, &count);
+  if (members_opening(set->arena, v->catalog, customer, from, members, count, rating, err) &&
       take_purse(set->arena, document, &purse, err) && rating_set_invoice(set, v->catalog, rating, &purse, out, err)) {
     return true;
   }
@@ -78,6 +128,12 @@ static bool derive(struct verification *v, const struct json *document, struct r
                    struct error *err) {
   const struct cli_args *args = v->args;
   slice customer = text_at(document, "customer", "id"), period = json_text(document, "period");
+  if (json_get(document, "corrects")) {
+    return error_set(err, ERR_INVALID,
+                     "this is a credit note for " SLICE_FMT ", which rests on no usage: verify that one; "
+                     "`check` holds the note to it",
+                     SLICE_ARG(text_at(document, "corrects", "invoice")));
+  }
   if (json_text(document, "part").len > 0) {
     return derive_opening(v, document, set, out, err);
   }
@@ -100,12 +156,22 @@ static bool derive(struct verification *v, const struct json *document, struct r
     return false;
   }
   struct invoice_purse purse;
-  if (set->rating_count == 1 && take_adjustments(v, document, set, err) &&
-      take_purse(set->arena, document, &purse, err) &&
-      rating_set_invoice(set, v->catalog, &set->ratings[0], &purse, out, err)) {
+  size_t member_count;
+  const slice *members = members_of(set->arena, document, &member_count);
+  const struct rating *own = rating_set_find(set, customer);
+  struct rating *rating = arena_alloc(set->arena, sizeof *rating);
+  bool known = own != NULL || (member_count > 0 && set->rating_count > 0);
+  *rating = own ? *own : (struct rating){.customer = catalog_customer(v->catalog, customer)};
+  if (known) {
+    rating->period = set->ratings[0].period;
+    add_members(set, v->catalog, members, member_count);
+  }
+  if (known && take_adjustments(v, document, set, rating, err) &&
+      rating_set_join(set, v->catalog, members, member_count, rating, err) &&
+      take_purse(set->arena, document, &purse, err) && rating_set_invoice(set, v->catalog, rating, &purse, out, err)) {
     return true;
   }
-  if (set->rating_count != 1) {
+  if (!known) {
     error_set(err, ERR_INVALID, "the usage gives customer " SLICE_FMT " no charges in " SLICE_FMT, SLICE_ARG(customer),
               SLICE_ARG(period));
   }

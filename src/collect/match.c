@@ -45,7 +45,7 @@ bool find_invoice(const struct collect *c, slice name, bool *found, struct store
 
 bool invoice_open_amount(const struct stored_invoice *i, amount *out, struct error *err) {
   *out = AMOUNT_ZERO;
-  return !slice_is(i->status, "finalized") || amount_sub(i->total, i->paid, out, err);
+  return !slice_is(i->status, "finalized") || stored_invoice_open(i, out, err);
 }
 
 static bool take_open(const struct db_row *row, void *context, struct error *err) {
@@ -59,7 +59,8 @@ static bool take_open(const struct db_row *row, void *context, struct error *err
                              .status = SLICE("finalized"),
                              .issued = {db_int(row, 7)},
                              .due = {db_int(row, 8)}};
-  if (!db_amount(row, 5, &i.total, err) || !db_amount(row, 6, &i.paid, err) || !invoice_open_amount(&i, &open, err)) {
+  if (!db_amount(row, 5, &i.total, err) || !db_amount(row, 6, &i.paid, err) || !db_amount(row, 9, &i.credited, err) ||
+      !invoice_open_amount(&i, &open, err)) {
     return false;
   }
   if (amount_cmp(open, AMOUNT_ZERO) > 0) {
@@ -71,10 +72,10 @@ static bool take_open(const struct db_row *row, void *context, struct error *err
 bool open_invoices_load(const struct collect *c, slice customer, slice currency, instant due, struct open_invoices *out,
                         struct error *err) {
   *out = (struct open_invoices){.arena = c->arena};
-  const char *of_one = "SELECT id, number, customer, currency, period, total, paid, issued, due FROM invoice"
+  const char *of_one = "SELECT id, number, customer, currency, period, total, paid, issued, due, credited FROM invoice"
                        " WHERE status = 'finalized' AND customer = $1 AND ($2 = '' OR currency = $2) AND due < $3"
                        " ORDER BY due, id",
-             *of_all = "SELECT id, number, customer, currency, period, total, paid, issued, due FROM invoice"
+             *of_all = "SELECT id, number, customer, currency, period, total, paid, issued, due, credited FROM invoice"
                        " WHERE status = 'finalized' AND $1 = '' AND ($2 = '' OR currency = $2) AND due < $3"
                        " ORDER BY due, id";
   return db_query(c->db, customer.len ? of_one : of_all, DB_VALUES(DB_T(customer), DB_T(currency), DB_I(due.ns)),

@@ -7,6 +7,7 @@
 
 struct document {
   slice id, number;
+  slice corrects; /* id of the document it is a credit note for */
   instant due;
   amount open; /* what its entries sum to at the end of the period */
 };
@@ -28,15 +29,16 @@ static bool take_document(const struct db_row *row, void *context, struct error 
   struct making *m = context;
   struct document d = {.id = arena_copy(m->c->arena, db_bytes(row, 0)),
                        .number = arena_copy(m->c->arena, db_bytes(row, 1)),
-                       .due = {db_int(row, 2)}};
+                       .due = {db_int(row, 2)},
+                       .corrects = arena_copy(m->c->arena, db_bytes(row, 3))};
   vec_push(&m->documents, d);
   *map_put(&m->by_id, d.id) = (void *)(uintptr_t)m->documents.count;
   return true;
 }
 
 static bool load_documents(struct making *m, slice customer, struct error *err) {
-  return db_query(m->c->db, "SELECT id, number, due FROM invoice WHERE customer = $1", DB_VALUES(DB_T(customer)),
-                  take_document, m, err);
+  return db_query(m->c->db, "SELECT id, number, due, corrects FROM invoice WHERE customer = $1",
+                  DB_VALUES(DB_T(customer)), take_document, m, err);
 }
 
 /* A transfer's reference is the invoice, or the invoice and "/void". */
@@ -48,6 +50,12 @@ static struct document *document_of(struct making *m, slice reference) {
   }
   size_t place = (size_t)(uintptr_t)map_get(&m->by_id, reference);
   return place ? &m->documents.items[place - 1] : NULL;
+}
+
+/* A credit note for one document takes off what is open of that one. */
+static struct document *settled_by(struct making *m, struct document *d) {
+  size_t place = d && d->corrects.len > 0 ? (size_t)(uintptr_t)map_get(&m->by_id, d->corrects) : 0;
+  return place ? &m->documents.items[place - 1] : d;
 }
 
 /* ---- entries ---- */
@@ -103,11 +111,11 @@ static bool add_entry(void *context, const struct entry *e, struct error *err) {
   struct making *m = context;
   struct statement *s = m->out;
   amount owed = amount_negate(e->amount);
-  struct document *d = document_of(m, e->reference);
+  struct document *d = document_of(m, e->reference), *of = settled_by(m, d);
   if (e->time.ns >= m->period.to.ns) {
     return true;
   }
-  if (!amount_add(s->closing, owed, &s->closing, err) || (d && !amount_add(d->open, owed, &d->open, err))) {
+  if (!amount_add(s->closing, owed, &s->closing, err) || (of && !amount_add(of->open, owed, &of->open, err))) {
     return false;
   }
   if (e->time.ns < m->period.from.ns) {

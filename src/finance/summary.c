@@ -47,16 +47,28 @@ static bool add_rating(const struct catalog *catalog, const struct rating *ratin
     out->skipped++;
     return true;
   }
+  const struct customer *whose = NULL; /* members' charges follow the payer's own, member by member */
+  amount sum = AMOUNT_ZERO;
   for (size_t i = 0; i < rating->charge_count; i++) {
     const struct charge *charge = &rating->charges[i];
     amount net;
-    if (!invoice_charge_net(catalog, rating, charge, &net, err) || !amount_add(earned, net, &earned, err) ||
-        (!amount_is_zero(net) && !tally_add(products, charge->product, net, err))) {
+    if (!invoice_charge_net(catalog, rating, charge, &net, err) || !amount_add(earned, net, &earned, err)) {
+      return false;
+    }
+    if (charge->customer != whose) {
+      slice id = whose ? whose->id : rating->customer->id;
+      if (i > 0 && !tally_add(customers, id, sum, err)) {
+        return false;
+      }
+      whose = charge->customer;
+      sum = AMOUNT_ZERO;
+    }
+    if (!amount_add(sum, net, &sum, err) || (!amount_is_zero(net) && !tally_add(products, charge->product, net, err))) {
       return false;
     }
   }
   return amount_add(out->revenue, earned, &out->revenue, err) &&
-         tally_add(customers, rating->customer->id, earned, err);
+         tally_add(customers, whose ? whose->id : rating->customer->id, sum, err);
 }
 
 static bool add_pools(struct arena *arena, const struct catalog *catalog, const struct usage_row *rows,

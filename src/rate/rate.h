@@ -72,6 +72,7 @@ struct charge {
   const struct trace_step *steps;
   size_t step_count;
   const struct conversion *conversion; /* NULL: the plan is in the customer's currency */
+  const struct customer *customer;     /* on a consolidated invoice, whose it is; NULL: the rating's own */
 };
 /* Usage that no price took: reported, never free by accident. */
 struct unpriced {
@@ -123,6 +124,8 @@ struct rating {
       *coverages; /* one for each reservation and savings plan in force, and stretch of time without a gap */
   size_t coverage_count;
   amount total;
+  const struct customer *const *members; /* whom it was joined with, by id: a consolidated invoice */
+  size_t member_count;
 };
 /* `rows`: this customer's usage, cut at rate_cuts, sorted as usage_finish gives them. Everything returned lives in the
  * arena (and the catalog). Errors: ERR_OVERFLOW naming customer, price and its FILE:LINE. */
