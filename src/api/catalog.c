@@ -181,7 +181,7 @@ static void put_price_rule(struct json_out *w, const struct price_rule *p) {
 }
 
 static void put_fees(struct json_out *w, const struct plan *plan) {
-  static const char *const every[] = {"once", "month", "hour"};
+  static const char *const every[] = {"once", "month", "hour", "quarter", "year"};
   json_key(w, "fees");
   json_open_array(w);
   for (size_t i = 0; i < plan->fee_count; i++) {

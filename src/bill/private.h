@@ -23,6 +23,48 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
 
+/* The tax that a line falls under; NULL: none. */
+const struct tax *line_tax(const struct invoice *invoice, const struct invoice_line *line);
+
+/* ---- commitments.c ---- */
+/* Lines of all kinds that commitments make; subtotal and exact follow. */
+MUST_USE bool apply_commitments(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice,
+                                struct error *err);
+/* ---- commitment_lines.c ---- */
+/* Commitments on their way onto an invoice. `lines` has room for all that may come. */
+struct settling {
+  struct arena *arena;
+  struct invoice *invoice;
+  struct invoice_line *lines;
+  size_t charged;           /* lines of the rating: what may count */
+  amount *open;             /* parallel: what no commitment took */
+  bool *beyond;             /* parallel: charged as overage already */
+  const struct tax **taxes; /* that the lines fall under, each once */
+  size_t tax_count;
+  struct invoice_commitment *items; /* parallel to the rating's spans */
+};
+/* Lines of one tax and one interval; none for zero. `product` is empty when several count. */
+MUST_USE bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, amount drawn,
+                               struct error *err);
+MUST_USE bool line_of_discount(struct settling *s, const struct invoice_commitment *of, slice product, amount discount,
+                               amount covered, struct error *err);
+MUST_USE bool line_of_overage(struct settling *s, const struct invoice_commitment *of, slice product, amount surcharge,
+                              amount beyond, struct error *err);
+MUST_USE bool line_of_purchase(struct settling *s, const struct invoice_commitment *of, struct error *err);
+/* At the end of the interval: a true-up; or a line of zero that tells what is lost or carried on. */
+MUST_USE bool line_of_end(struct settling *s, const struct invoice_commitment *of, struct error *err);
+/* ---- commitments_json.c ---- */
+/* Is this element of "commitments" one of ours, and no reservation or savings plan? */
+bool commitment_is_spend(const struct json *element);
+MUST_USE bool commitments_stated(struct arena *arena, const struct json *document, struct invoice_purse *out,
+                                 struct error *err);
+/* ---- commitments_keep.c ---- */
+MUST_USE bool commitments_store(struct db *db, const struct invoice *invoice, struct error *err);
+/* Refuses when a later invoice that stands has carried them on. */
+MUST_USE bool commitments_can_void(struct arena *arena, struct db *db, slice invoice, struct error *err);
+#define CAUSE_BREAKAGE SLICE("breakage")
+#define ACCOUNT_BREAKAGE SLICE("revenue/breakage")
+
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
 /* Lines of kind credit, for what is taxed; subtotal and exact follow. */

@@ -130,7 +130,7 @@ bool focus_take_commitments(struct focus_invoice *i, struct error *err) {
     instant at = contract->from.ns > from.ns ? contract->from : from;
     const struct plan *plan =
         contract->from.ns < to.ns && contract->to.ns > from.ns ? with_minimum(i, contract, at) : NULL;
-    if (plan) {
+    if (plan && !amount_is_zero(plan->minimum)) {
       minimum(i, customer, n, plan->minimum);
     }
   }
