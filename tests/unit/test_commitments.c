@@ -31,16 +31,25 @@ static void must_do(bool ok, const struct error *err) {
   }
 }
 
+static struct db_migration all_steps[64];
+static size_t step_count;
+static void add_steps(const struct db_migration *steps, size_t count) {
+  memcpy(&all_steps[step_count], steps, count * sizeof *steps);
+  step_count += count;
+}
+
 static int set_up(void **state) {
   struct world *w = mem_alloc(sizeof *w);
   struct error err = {0};
   *w = (struct world){.arena = arena_new()};
   snprintf(w->path, sizeof w->path, "/tmp/mh-commitments-%d.db", (int)getpid());
   unlink(w->path);
-  must_do(db_open(w->path, DB_READ_WRITE, &w->db, &err) &&
-              db_migrate(w->db, ledger_migrations, ledger_migration_count, &err) &&
-              db_migrate(w->db, credit_migrations, credit_migration_count, &err) &&
-              db_migrate(w->db, bill_migrations, bill_migration_count, &err) && ledger_open(w->db, &w->ledger, &err),
+  step_count = 0;
+  add_steps(ledger_migrations, ledger_migration_count);
+  add_steps(credit_migrations, credit_migration_count);
+  add_steps(bill_migrations, bill_migration_count);
+  must_do(db_open(w->path, DB_READ_WRITE, &w->db, &err) && db_migrate(w->db, all_steps, step_count, &err) &&
+              ledger_open(w->db, &w->ledger, &err),
           &err);
   *state = w;
   return 0;
@@ -182,7 +191,8 @@ static void open_at(struct world *w, const char *at, const char *expected) {
   struct error err = {0};
   struct rating *rating = arena_alloc(w->arena, sizeof *rating);
   instant t;
-  must_do(time_parse_loose(slice_of(at), "UTC", &t, &err) && rate_opening(w->arena, w->catalog, w->customer, t, rating, &err),
+  must_do(time_parse_loose(slice_of(at), "UTC", &t, &err) &&
+              rate_opening(w->arena, w->catalog, w->customer, t, rating, &err),
           &err);
   finalize(w, rating, t);
   assert_derived_again(w, rating);
