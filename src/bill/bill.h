@@ -122,6 +122,8 @@ struct json;
 MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err);
 /* A member that is money; the error names it. */
 MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
+/* Is this element of a document's "commitments" one to spend or a minimum, and no reservation or savings plan? */
+bool commitment_is_spend(const struct json *element);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */
 MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err);
 

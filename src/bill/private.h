@@ -54,8 +54,6 @@ MUST_USE bool line_of_purchase(struct settling *s, const struct invoice_commitme
 /* At the end of the interval: a true-up; or a line of zero that tells what is lost or carried on. */
 MUST_USE bool line_of_end(struct settling *s, const struct invoice_commitment *of, struct error *err);
 /* ---- commitments_json.c ---- */
-/* Is this element of "commitments" one of ours, and no reservation or savings plan? */
-bool commitment_is_spend(const struct json *element);
 MUST_USE bool commitments_stated(struct arena *arena, const struct json *document, struct invoice_purse *out,
                                  struct error *err);
 /* ---- commitments_keep.c ---- */
