@@ -34,7 +34,7 @@ static void must_do(bool ok, const struct error *err) {
 
 static void must_be(int64_t got, int64_t expected, const char *what, int month) {
   if (got != expected) {
-    printf("month %d: %s is %lld, the model says %lld\n", month, what, (long long)got, (long long)expected);
+    fprintf(stderr, "month %d: %s is %lld, the model says %lld\n", month, what, (long long)got, (long long)expected);
     abort();
   }
 }
