@@ -35,7 +35,7 @@ static bool counts_product(const struct commitment *c, slice product) {
 }
 
 /* Late usage counts where it is charged, everything else where its time meets the interval's. */
-static bool counts(const struct invoice_commitment *c, const struct invoice_line *line) {
+static bool counts(const struct settling *s, const struct invoice_commitment *c, const struct invoice_line *line) {
   const struct charge *charge = line->charge;
   bool in_time = charge->segment->from.ns < c->span->to.ns && charge->segment->to.ns > c->span->from.ns;
   switch (charge->kind) {
@@ -43,7 +43,7 @@ static bool counts(const struct invoice_commitment *c, const struct invoice_line
   case CHARGE_FEE:
     return in_time && counts_product(c->span->commitment, charge->product);
   case CHARGE_ADJUSTMENT:
-    return counts_product(c->span->commitment, charge->product);
+    return c->span->from.ns < s->invoice->period.to.ns && counts_product(c->span->commitment, charge->product);
   case CHARGE_DISCOUNT:
   case CHARGE_OVERAGE:
     return in_time && is_minimum(c) && counts_product(c->span->commitment, charge->product);
@@ -75,7 +75,7 @@ static bool pick_open(const struct settling *s, const struct invoice_commitment 
                       struct error *err) {
   for (size_t l = 0; l < s->charged; l++) {
     const struct invoice_line *line = &s->lines[l];
-    if (line_tax(s->invoice, line) == pick->tax && !amount_is_zero(s->open[l]) && counts(c, line) &&
+    if (line_tax(s->invoice, line) == pick->tax && !amount_is_zero(s->open[l]) && counts(s, c, line) &&
         !pick_line(pick, line, s->open[l], err)) {
       return false;
     }
@@ -92,7 +92,7 @@ static bool cover_lines(struct settling *s, const struct invoice_commitment *c, 
   for (size_t l = 0; l < s->charged && !amount_is_zero(covered); l++) {
     struct invoice_line *line = &s->lines[l];
     bool same_way = amount_cmp(s->open[l], AMOUNT_ZERO) == (back ? -1 : 1);
-    if (!same_way || line_tax(s->invoice, line) != tax || !counts(c, line)) {
+    if (!same_way || line_tax(s->invoice, line) != tax || !counts(s, c, line)) {
       continue;
     }
     amount part = back ? greater(s->open[l], covered) : lesser(s->open[l], covered);
@@ -160,7 +160,7 @@ static bool draw_taxed(struct settling *s, struct invoice_commitment *c, const s
  * is given back later does not make it short. */
 static bool count_spent(struct settling *s, struct invoice_commitment *c, struct error *err) {
   for (size_t l = 0; l < s->invoice->line_count; l++) {
-    if (counts(c, &s->lines[l]) && !amount_add(c->drawn, s->lines[l].amount, &c->drawn, err)) {
+    if (counts(s, c, &s->lines[l]) && !amount_add(c->drawn, s->lines[l].amount, &c->drawn, err)) {
       return false;
     }
   }
@@ -240,7 +240,7 @@ static bool apply_one(struct settling *s, const struct invoice_purse *purse, siz
 static bool counts_any(const struct settling *s, size_t first, size_t last, const struct invoice_line *line) {
   bool any = false;
   for (size_t n = first; n < last && !any; n++) {
-    any = counts(&s->items[n], line);
+    any = counts(s, &s->items[n], line);
   }
   return any;
 }
