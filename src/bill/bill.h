@@ -31,8 +31,11 @@ struct invoice_commitment {
   amount expired; /* at its end: lost when prepaid, else charged */
   amount rolled;  /* at its end: into the next */
   amount closing;
-  amount eligible; /* charges here that count */
-  amount covered;  /* the part of them that drew, before the discount */
+  amount eligible;  /* charges here that count */
+  amount covered;   /* the part of them that drew, before the discount */
+  amount spent;     /* so far in the interval */
+  amount available; /* all there was to spend in it: spent + closing + expired + rolled */
+  amount unbilled;  /* prepaid: committed to, and not invoiced yet */
 };
 struct invoice_line {
   uint32_t number; /* 1.. */

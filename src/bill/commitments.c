@@ -225,13 +225,24 @@ static bool end(struct settling *s, size_t n, struct error *err) {
   return amount_sub(c->closing, c->rolled, &c->expired, err) && ((c->closing = AMOUNT_ZERO), true);
 }
 
+/* A document that is verified may state any amounts before: the sums are made where they can fail. */
+static bool sum_up(struct invoice_commitment *c, struct error *err) {
+  return amount_add(c->before.spent, c->drawn, &c->spent, err) &&
+         amount_add(c->spent, c->closing, &c->available, err) &&
+         amount_add(c->available, c->expired, &c->available, err) &&
+         amount_add(c->available, c->rolled, &c->available, err) &&
+         amount_add(c->before.committed, c->bought, &c->unbilled, err) &&
+         amount_sub(c->unbilled, c->before.billed, &c->unbilled, err) &&
+         amount_sub(c->unbilled, c->billed, &c->unbilled, err);
+}
+
 static bool apply_one(struct settling *s, const struct invoice_purse *purse, size_t n, struct error *err) {
   struct invoice_commitment *c = &s->items[n];
   bool ok = begin(s, purse, n, err) && bill(s, c, err) && (!is_minimum(c) || count_spent(s, c, err));
   for (size_t t = 0; ok && !is_minimum(c) && t < s->tax_count; t++) {
     ok = draw_taxed(s, c, s->taxes[t], err);
   }
-  ok = ok && end(s, n, err) && line_of_end(s, c, err) && line_of_purchase(s, c, err);
+  ok = ok && end(s, n, err) && sum_up(c, err) && line_of_end(s, c, err) && line_of_purchase(s, c, err);
   return ok || error_at(err, "commitment \"" SLICE_FMT "\"", SLICE_ARG(c->span->commitment->name));
 }
 

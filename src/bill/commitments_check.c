@@ -81,7 +81,10 @@ static bool check_element(struct check *c, const struct stored_invoice *i, const
       !read_move(c, i->id, name, from, &move, &earlier, err)) {
     return false;
   }
-  amount moved = {closing.e12 - opening.e12};
+  amount moved;
+  if (!amount_sub(closing, opening, &moved, err)) {
+    return false;
+  }
   if (move.rows != 1 || !same(move.committed, bought) || !same(move.balance, moved) || !same(move.spent, drawn) ||
       !same(move.billed, billed) || !same(move.expired, expired)) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": what is kept of commitment " SLICE_FMT " is not what it states",

@@ -34,12 +34,11 @@ static void put_before(struct json_out *w, const struct invoice *i, const struct
   json_close_object(w);
 }
 
-static void put_shares(struct json_out *w, const struct invoice *i, const struct invoice_commitment *c, amount spent) {
+static void put_shares(struct json_out *w, const struct invoice *i, const struct invoice_commitment *c) {
   const struct commitment_span *span = c->span;
   instant until = i->as_of.ns != 0 && i->as_of.ns < i->period.to.ns ? i->as_of : i->period.to;
-  int128 all = spent.e12 + c->closing.e12 + c->expired.e12 + c->rolled.e12;
   until = until.ns > span->to.ns ? span->to : until.ns < span->from.ns ? span->from : until;
-  put_share(w, "utilization", spent.e12, all);
+  put_share(w, "utilization", c->spent.e12, c->available.e12);
   put_share(w, "coverage", c->covered.e12, c->eligible.e12);
   if (span->to.ns < INSTANT_MAX.ns) {
     put_share(w, "elapsed", until.ns - span->from.ns, span->to.ns - span->from.ns);
@@ -49,7 +48,6 @@ static void put_shares(struct json_out *w, const struct invoice *i, const struct
 void commitment_put(struct json_out *w, const struct invoice *i, const struct invoice_commitment *c) {
   const struct commitment_span *span = c->span;
   const struct commitment *commitment = span->commitment;
-  amount spent = {c->before.spent.e12 + c->drawn.e12};
   json_open_object(w);
   json_put_str(w, "name", commitment->name);
   json_put_cstr(w, "kind", commitment_kind_name(commitment->kind));
@@ -65,15 +63,14 @@ void commitment_put(struct json_out *w, const struct invoice *i, const struct in
   put_money(w, i, "expired", c->expired);
   put_more(w, i, "rolled", c->rolled);
   put_money(w, i, "closing", c->closing);
-  put_money(w, i, "spent", spent);
+  put_money(w, i, "spent", c->spent);
   if (commitment->shape == COMMITMENT_PREPAID) {
     put_money(w, i, "billed", c->billed);
-    put_money(w, i, "unbilled",
-              (amount){c->before.committed.e12 + c->bought.e12 - c->before.billed.e12 - c->billed.e12});
+    put_money(w, i, "unbilled", c->unbilled);
   }
   put_money(w, i, "eligible", c->eligible);
   put_money(w, i, "covered", c->covered);
-  put_shares(w, i, c, spent);
+  put_shares(w, i, c);
   json_close_object(w);
 }
 

@@ -111,8 +111,8 @@ static void found(void *context, const char *what) {
 
 static void finalize(struct world *w, const struct rating *rating, instant now) {
   struct error err = {0};
-  struct commitment_state *states;
-  size_t count;
+  struct commitment_state *states = NULL;
+  size_t count = 0;
   bool existed;
   uint64_t invoices;
   char digest[65] = "";
