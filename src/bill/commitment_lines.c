@@ -50,7 +50,7 @@ static struct charge *charge_of(struct settling *s, enum charge_kind kind, const
   return c;
 }
 
-static bool push(struct settling *s, struct charge *c, amount value, struct error *err) {
+static bool push(struct settling *s, struct charge *c, const struct invoice_tax *tax, amount value, struct error *err) {
   struct invoice *i = s->invoice;
   struct trace_step *step = arena_alloc(s->arena, sizeof *step);
   *step = c->steps[0];
@@ -61,16 +61,24 @@ static bool push(struct settling *s, struct charge *c, amount value, struct erro
                                                   .description = c->name,
                                                   .dates = dates_of(s, c->segment),
                                                   .exact = value,
-                                                  .amount = value};
+                                                  .amount = value,
+                                                  .tax = tax};
   i->line_count++;
   return amount_add(i->exact, value, &i->exact, err) && amount_add(i->subtotal, value, &i->subtotal, err);
+}
+
+/* A line of its own product falls under that product's tax. */
+static bool push_new(struct settling *s, struct charge *c, amount value, struct error *err) {
+  const struct invoice_tax *tax;
+  return taxes_of_product(s->arena, s->invoice, s->entries, c->product, &tax, err) && push(s, c, tax, value, err);
 }
 
 static const char *money(const struct settling *s, amount a, char text[DECIMAL_TEXT_MAX]) {
   return amount_text_fixed(a, s->invoice->customer->currency->minor_units, text);
 }
 
-bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, amount drawn, struct error *err) {
+bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                      amount drawn, struct error *err) {
   if (amount_is_zero(drawn)) {
     return true;
   }
@@ -79,11 +87,11 @@ bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, a
       arena_printf(s->arena, "%s " SLICE_FMT, amount_cmp(drawn, AMOUNT_ZERO) > 0 ? "Drawn from" : "Given back to",
                    SLICE_ARG(commitment_of(of)->name));
   return push(s, charge_of(s, CHARGE_DRAWDOWN, of, name, arena_printf(s->arena, "%s what was paid in advance", what)),
-              amount_negate(drawn), err);
+              tax, amount_negate(drawn), err);
 }
 
-bool line_of_discount(struct settling *s, const struct invoice_commitment *of, slice product, amount discount,
-                      amount covered, struct error *err) {
+bool line_of_discount(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                      slice product, amount discount, amount covered, struct error *err) {
   char percent[DECIMAL_TEXT_MAX], base[DECIMAL_TEXT_MAX];
   if (amount_is_zero(discount)) {
     return true;
@@ -94,11 +102,11 @@ bool line_of_discount(struct settling *s, const struct invoice_commitment *of, s
                 arena_printf(s->arena, SLICE_FMT ", discount of %s", SLICE_ARG(commitment_of(of)->name), percent),
                 arena_printf(s->arena, "%s of %s", percent, money(s, covered, base)));
   c->product = product.len > 0 ? product : c->product;
-  return push(s, c, amount_negate(discount), err);
+  return push(s, c, tax, amount_negate(discount), err);
 }
 
-bool line_of_overage(struct settling *s, const struct invoice_commitment *of, slice product, amount surcharge,
-                     amount beyond, struct error *err) {
+bool line_of_overage(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                     slice product, amount surcharge, amount beyond, struct error *err) {
   char percent[DECIMAL_TEXT_MAX], base[DECIMAL_TEXT_MAX];
   if (amount_is_zero(surcharge)) {
     return true;
@@ -109,7 +117,7 @@ bool line_of_overage(struct settling *s, const struct invoice_commitment *of, sl
                 arena_printf(s->arena, SLICE_FMT ", beyond it at %s", SLICE_ARG(commitment_of(of)->name), percent),
                 arena_printf(s->arena, "%s instead of 100 %% of %s", percent, money(s, beyond, base)));
   c->product = product.len > 0 ? product : c->product;
-  return push(s, c, surcharge, err);
+  return push(s, c, tax, surcharge, err);
 }
 
 static const char *installment_name(struct settling *s, const struct invoice_commitment *of) {
@@ -137,7 +145,7 @@ bool line_of_purchase(struct settling *s, const struct invoice_commitment *of, s
   }
   const char *note = arena_printf(s->arena, "committed to %s, %s of it invoiced before",
                                   money(s, of->span->amount, whole), money(s, of->before.billed, before));
-  return push(s, charge_of(s, CHARGE_COMMITMENT, of, installment_name(s, of), note), of->billed, err);
+  return push_new(s, charge_of(s, CHARGE_COMMITMENT, of, installment_name(s, of), note), of->billed, err);
 }
 
 static bool true_up(struct settling *s, const struct invoice_commitment *of, struct error *err) {
@@ -149,7 +157,7 @@ static bool true_up(struct settling *s, const struct invoice_commitment *of, str
   const char *note =
       arena_printf(s->arena, "%s %s%s%s", minimum ? "minimum" : "committed to", money(s, of->span->amount, whole),
                    rolls ? ", carried on " : "", rolls ? money(s, of->rolled, rolled) : "");
-  return push(s, charge_of(s, CHARGE_TRUE_UP, of, name, note), of->expired, err);
+  return push_new(s, charge_of(s, CHARGE_TRUE_UP, of, name, note), of->expired, err);
 }
 
 bool line_of_end(struct settling *s, const struct invoice_commitment *of, struct error *err) {
@@ -165,5 +173,5 @@ bool line_of_end(struct settling *s, const struct invoice_commitment *of, struct
       arena_printf(s->arena, SLICE_FMT ": %s%s%s%s%s", SLICE_ARG(commitment_of(of)->name),
                    ends ? money(s, of->expired, expired) : "", ends ? " expired unused" : "", ends && rolls ? ", " : "",
                    rolls ? money(s, of->rolled, rolled) : "", rolls ? " carried on" : "");
-  return push(s, charge_of(s, CHARGE_COMMITMENT, of, name, "end of the interval"), AMOUNT_ZERO, err);
+  return push_new(s, charge_of(s, CHARGE_COMMITMENT, of, name, "end of the interval"), AMOUNT_ZERO, err);
 }

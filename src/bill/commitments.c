@@ -58,7 +58,7 @@ static bool counts(const struct settling *s, const struct invoice_commitment *c,
 
 /* The lines of one tax that count, and their product when it is one. */
 struct pick {
-  const struct tax *tax;
+  const struct invoice_tax *tax;
   amount sum;
   slice product;
   bool several;
@@ -75,7 +75,7 @@ static bool pick_open(const struct settling *s, const struct invoice_commitment 
                       struct error *err) {
   for (size_t l = 0; l < s->charged; l++) {
     const struct invoice_line *line = &s->lines[l];
-    if (line_tax(s->invoice, line) == pick->tax && !amount_is_zero(s->open[l]) && counts(s, c, line) &&
+    if (line->tax == pick->tax && !amount_is_zero(s->open[l]) && counts(s, c, line) &&
         !pick_line(pick, line, s->open[l], err)) {
       return false;
     }
@@ -86,13 +86,13 @@ static bool pick_open(const struct settling *s, const struct invoice_commitment 
 /* ---- drawing ---- */
 
 /* From the first line on, those of the sign of `covered`: together they come to it or more. */
-static bool cover_lines(struct settling *s, const struct invoice_commitment *c, const struct tax *tax, amount covered,
-                        struct error *err) {
+static bool cover_lines(struct settling *s, const struct invoice_commitment *c, const struct invoice_tax *tax,
+                        amount covered, struct error *err) {
   bool back = amount_cmp(covered, AMOUNT_ZERO) < 0;
   for (size_t l = 0; l < s->charged && !amount_is_zero(covered); l++) {
     struct invoice_line *line = &s->lines[l];
     bool same_way = amount_cmp(s->open[l], AMOUNT_ZERO) == (back ? -1 : 1);
-    if (!same_way || line_tax(s->invoice, line) != tax || !counts(s, c, line)) {
+    if (!same_way || line->tax != tax || !counts(s, c, line)) {
       continue;
     }
     amount part = back ? greater(s->open[l], covered) : lesser(s->open[l], covered);
@@ -143,7 +143,8 @@ static bool balance_of(const struct invoice_commitment *c, amount *out, struct e
          amount_sub(*out, c->drawn, out, err);
 }
 
-static bool draw_taxed(struct settling *s, struct invoice_commitment *c, const struct tax *tax, struct error *err) {
+static bool draw_taxed(struct settling *s, struct invoice_commitment *c, const struct invoice_tax *tax,
+                       struct error *err) {
   struct pick pick = {.tax = tax};
   amount left, covered, drawn, discount;
   if (!pick_open(s, c, &pick, err) || !balance_of(c, &left, err) || !fit(s, c, pick.sum, left, &covered, &drawn, err) ||
@@ -152,8 +153,8 @@ static bool draw_taxed(struct settling *s, struct invoice_commitment *c, const s
   }
   return cover_lines(s, c, tax, covered, err) && amount_add(c->drawn, drawn, &c->drawn, err) &&
          amount_add(c->eligible, pick.sum, &c->eligible, err) && amount_add(c->covered, covered, &c->covered, err) &&
-         (!is_prepaid(c) || line_of_drawdown(s, c, drawn, err)) &&
-         line_of_discount(s, c, pick.product, discount, covered, err);
+         (!is_prepaid(c) || line_of_drawdown(s, c, tax, drawn, err)) &&
+         line_of_discount(s, c, tax, pick.product, discount, covered, err);
 }
 
 /* A minimum counts all that is charged, also what commitments pay; more than it asks for is kept in mind, so that what
@@ -257,13 +258,14 @@ static bool counts_any(const struct settling *s, size_t first, size_t last, cons
 }
 
 /* What no commitment took, at the price that the first one it counts for asks beyond itself. */
-static bool charge_beyond(struct settling *s, size_t first, size_t last, const struct tax *tax, struct error *err) {
+static bool charge_beyond(struct settling *s, size_t first, size_t last, const struct invoice_tax *tax,
+                          struct error *err) {
   const struct commitment *c = s->items[first].span->commitment;
   struct pick pick = {.tax = tax};
   amount surcharge;
   for (size_t l = 0; l < s->charged; l++) {
     const struct invoice_line *line = &s->lines[l];
-    if (s->beyond[l] || line_tax(s->invoice, line) != tax || !counts_any(s, first, last, line)) {
+    if (s->beyond[l] || line->tax != tax || !counts_any(s, first, last, line)) {
       continue;
     }
     s->beyond[l] = true;
@@ -277,7 +279,7 @@ static bool charge_beyond(struct settling *s, size_t first, size_t last, const s
   rate more = {c->overage.e12 - RATE_ONE.e12};
   return amount_times_rate(pick.sum, more, ROUND_HALF_EVEN, &surcharge, err) &&
          amount_round(surcharge, s->invoice->customer->currency, ROUND_HALF_EVEN, &surcharge, err) &&
-         line_of_overage(s, &s->items[first], pick.product, surcharge, pick.sum, err);
+         line_of_overage(s, &s->items[first], tax, pick.product, surcharge, pick.sum, err);
 }
 
 static bool charge_overage(struct settling *s, struct error *err) {
@@ -309,7 +311,7 @@ static void start(struct settling *s) {
   s->taxes = arena_array(s->arena, s->charged, sizeof *s->taxes);
   s->items = arena_array(s->arena, spans, sizeof *s->items);
   for (size_t l = 0; l < s->charged; l++) {
-    const struct tax *tax = line_tax(i, &i->lines[l]);
+    const struct invoice_tax *tax = i->lines[l].tax;
     size_t t = 0;
     while (t < s->tax_count && s->taxes[t] != tax) {
       t++;
@@ -337,8 +339,8 @@ static bool apply_kind(struct settling *s, const struct invoice_purse *purse, en
 }
 
 bool apply_commitments(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice,
-                       struct error *err) {
-  struct settling s = {.arena = arena, .invoice = invoice};
+                       struct invoice_tax *taxes, struct error *err) {
+  struct settling s = {.arena = arena, .invoice = invoice, .entries = taxes};
   if (invoice->rating->commitment_count == 0) {
     return true;
   }

@@ -28,33 +28,31 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
 
-/* The tax that a line falls under; NULL: none. */
-const struct tax *line_tax(const struct invoice *invoice, const struct invoice_line *line);
-
 /* ---- commitments.c ---- */
 /* Lines of all kinds that commitments make; subtotal and exact follow. */
 MUST_USE bool apply_commitments(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice,
-                                struct error *err);
+                                struct invoice_tax *taxes, struct error *err);
 /* ---- commitment_lines.c ---- */
 /* Commitments on their way onto an invoice. `lines` has room for all that may come. */
 struct settling {
   struct arena *arena;
   struct invoice *invoice;
   struct invoice_line *lines;
-  size_t charged;           /* lines of the rating: what may count */
-  amount *open;             /* parallel: what no commitment took */
-  bool *beyond;             /* parallel: charged as overage already */
-  const struct tax **taxes; /* that the lines fall under, each once */
+  size_t charged;                   /* lines of the rating: what may count */
+  amount *open;                     /* parallel: what no commitment took */
+  bool *beyond;                     /* parallel: charged as overage already */
+  const struct invoice_tax **taxes; /* that the lines fall under, each once; NULL: not taxed */
   size_t tax_count;
+  struct invoice_tax *entries;      /* the invoice's, with room for those of lines that commitments add */
   struct invoice_commitment *items; /* parallel to the rating's spans */
 };
 /* Lines of one tax and one interval; none for zero. `product` is empty when several count. */
-MUST_USE bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, amount drawn,
-                               struct error *err);
-MUST_USE bool line_of_discount(struct settling *s, const struct invoice_commitment *of, slice product, amount discount,
-                               amount covered, struct error *err);
-MUST_USE bool line_of_overage(struct settling *s, const struct invoice_commitment *of, slice product, amount surcharge,
-                              amount beyond, struct error *err);
+MUST_USE bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                               amount drawn, struct error *err);
+MUST_USE bool line_of_discount(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                               slice product, amount discount, amount covered, struct error *err);
+MUST_USE bool line_of_overage(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                              slice product, amount surcharge, amount beyond, struct error *err);
 MUST_USE bool line_of_purchase(struct settling *s, const struct invoice_commitment *of, struct error *err);
 /* At the end of the interval: a true-up; or a line of zero that tells what is lost or carried on. */
 MUST_USE bool line_of_end(struct settling *s, const struct invoice_commitment *of, struct error *err);
@@ -67,6 +65,27 @@ MUST_USE bool commitments_store(struct db *db, const struct invoice *invoice, st
 MUST_USE bool commitments_can_void(struct arena *arena, struct db *db, slice invoice, struct error *err);
 #define CAUSE_BREAKAGE SLICE("breakage")
 #define ACCOUNT_BREAKAGE SLICE("revenue/breakage")
+/* ---- taxes.c ---- */
+/* Finds the tax of each line and makes prices that include it net; exact and subtotal follow. What is added to the
+ * lines later names its tax itself. */
+MUST_USE bool taxes_find(struct arena *arena, struct invoice *invoice, struct invoice_line *lines,
+                         struct invoice_tax **taxes, struct error *err);
+/* The tax of a line that is added for this product, in the invoice's period; `taxes` as from taxes_find, which keeps
+ * room for two new ones a commitment. */
+MUST_USE bool taxes_of_product(struct arena *arena, struct invoice *invoice, struct invoice_tax *taxes, slice product,
+                               const struct invoice_tax **out, struct error *err);
+/* Bases, amounts and their sum, once all lines are there. */
+MUST_USE bool taxes_settle(struct invoice *invoice, struct invoice_tax *taxes, struct error *err);
+/* gross x r / (1 + r), rounded once. */
+MUST_USE bool tax_included(amount gross, rate of, const struct currency *currency, amount *out, struct error *err);
+/* What is included, and the tax on the rest of the base, rounded once. */
+MUST_USE bool tax_on(amount base, amount gross, amount included, rate of, const struct currency *currency, amount *out,
+                     struct error *err);
+void put_taxes(struct json_out *w, const struct invoice *i);
+void put_line_tax(struct json_out *w, const struct invoice *i, const struct invoice_line *line);
+/* ---- check_taxes.c ---- */
+/* Bases are sums of lines, amounts follow from bases and rates, together they are the tax. */
+MUST_USE bool check_taxes(const struct json *document, slice number, told *bad, void *context, struct error *err);
 
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
