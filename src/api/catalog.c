@@ -188,7 +188,7 @@ static void put_price_rule(struct json_out *w, const struct price_rule *p) {
 }
 
 static void put_fees(struct json_out *w, const struct plan *plan) {
-  static const char *const every[] = {"once", "month", "hour"};
+  static const char *const every[] = {"once", "month", "hour", "quarter", "year"};
   json_key(w, "fees");
   json_open_array(w);
   for (size_t i = 0; i < plan->fee_count; i++) {
@@ -246,6 +246,27 @@ static void put_covers(struct json_out *w, const struct plan *plan, enum cover_k
   json_close_array(w);
 }
 
+static void put_commitments(struct json_out *w, const struct plan *plan) {
+  if (plan->commitment_count == 0) {
+    return;
+  }
+  json_key(w, "commitments");
+  json_open_array(w);
+  for (size_t i = 0; i < plan->commitment_count; i++) {
+    const struct commitment *c = &plan->commitments[i];
+    json_open_object(w);
+    json_put_str(w, "name", c->name);
+    json_put_cstr(w, "kind", commitment_kind_name(c->kind));
+    json_put_cstr(w, "shape", commitment_shape_name(c->shape));
+    json_put_cstr(w, "per", commitment_per_name(c->per));
+    json_put_amount(w, "amount", c->amount);
+    json_put_rate(w, "discount", c->discount);
+    json_put_rate(w, "overage", c->overage);
+    json_close_object(w);
+  }
+  json_close_array(w);
+}
+
 static void put_plan(struct json_out *w, const struct plan *plan) {
   json_open_object(w);
   json_put_str(w, "name", plan->name);
@@ -262,9 +283,10 @@ static void put_plan(struct json_out *w, const struct plan *plan) {
   put_allowances(w, plan);
   put_covers(w, plan, COVER_RESERVATION);
   put_covers(w, plan, COVER_SAVINGS_PLAN);
-  if (plan->has_minimum) {
+  if (plan->has_minimum && !amount_is_zero(plan->minimum)) {
     json_put_amount(w, "minimum", plan->minimum);
   }
+  put_commitments(w, plan);
   json_close_object(w);
 }
 

@@ -11,6 +11,32 @@ const char *invoice_status_name(enum invoice_status s);
 
 /* An invoice at the beginning of a contract or phase that holds what is charged in advance, and no usage. */
 #define INVOICE_OPENING SLICE("opening")
+/* An interval of a commitment before a document: from the store, or as the document states it. */
+struct commitment_state {
+  slice name;
+  instant from;     /* of the interval */
+  amount committed; /* sum of what documents told of as bought */
+  amount balance;   /* left to draw; of postpaid ones and minimums: to spend */
+  amount spent;     /* drawn so far */
+  amount billed;    /* prepaid: invoiced so far */
+};
+/* What a document does with an interval. balance before + bought + carried - drawn - expired - rolled = closing. */
+struct invoice_commitment {
+  const struct commitment_span *span;
+  struct commitment_state before;
+  amount bought;  /* committed to, when it begins here; later by how much the catalog has changed it since */
+  amount carried; /* into it, from the interval before */
+  amount billed;  /* prepaid: invoiced here */
+  amount drawn;   /* of eligible charges, less discount; negative gives back what was drawn */
+  amount expired; /* at its end: lost when prepaid, else charged */
+  amount rolled;  /* at its end: into the next */
+  amount closing;
+  amount eligible;  /* charges here that count */
+  amount covered;   /* the part of them that drew, before the discount */
+  amount spent;     /* so far in the interval */
+  amount available; /* all there was to spend in it: spent + closing + expired + rolled */
+  amount unbilled;  /* prepaid: committed to, and not invoiced yet */
+};
 struct invoice_line {
   uint32_t number; /* 1.. */
   const struct charge *charge;
@@ -18,6 +44,7 @@ struct invoice_line {
   slice dates;          /* "2026-10-01 to 2026-10-15" when the segment is not the whole period, else empty */
   amount exact, amount; /* amount: exact rounded half-even to the minor unit; the rest is booked to "rounding" */
   const struct credit_use *credit; /* CREDIT: the grant that pays, and how much; the line is that below zero */
+  amount drawn;                    /* part of the amount that commitments pay, by lines of their own */
   const struct invoice_tax *tax;   /* one of the invoice's; NULL: not taxed */
   bool has_gross;                  /* the price includes tax: exact and amount are net, these are as priced */
   amount gross, gross_exact;
@@ -34,6 +61,8 @@ struct invoice_tax {
 struct invoice_purse {
   const struct credit_grant *grants; /* that can be spent, in order: credit_open */
   size_t grant_count;
+  const struct commitment_state *commitments; /* those that have begun: commitment_states */
+  size_t commitment_count;
 };
 struct invoice {
   slice id, number; /* number empty in a draft */
@@ -51,13 +80,16 @@ struct invoice {
   amount subtotal, rounding, tax, total; /* subtotal = sum of lines; rounding = subtotal - exact */
   const struct credit_use *credits;      /* paid in advance, applied to the total */
   size_t credit_count;
-  amount prepaid, amount_due; /* sum of credits; total - prepaid */
+  amount prepaid, amount_due;                   /* sum of credits; total - prepaid */
+  const struct invoice_commitment *commitments; /* parallel to the rating's, less what has nothing to tell */
+  size_t commitment_count;
   instant as_of; /* levels still open were metered up to here; 0 or the end of the period and later: to its end */
   uint64_t usage_events;
   char usage_digest[65]; /* evidence: the events this was made of */
   const struct rating *rating;
 };
 /* Pure: a draft from a rating and from what the customer brings (NULL: nothing). Lives in the arena.
+ * Commitments are drawn from, bought and settled first: docs/commitments.md.
  * Promotional and referral credit reduces what is taxed: a line below zero for each grant. Prepaid credit then pays of
  * the total. Neither goes below zero; docs/credits.md has the order. */
 MUST_USE bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
@@ -80,6 +112,8 @@ void invoice_to_json(const struct invoice *invoice, struct buf *out);
  * hours when the coverage holds them. docs/invoicing.md. */
 struct json_out;
 void coverage_put(struct json_out *w, const struct coverage *c);
+/* The same of a commitment to spend or a minimum. */
+void commitment_put(struct json_out *w, const struct invoice *invoice, const struct invoice_commitment *c);
 /* For the terminal. */
 void invoice_to_text(const struct invoice *invoice, struct buf *out);
 /* Does `document` (bytes of an invoice's JSON, pretty or not) agree with `derived`, member by member, and its seal with
@@ -92,8 +126,8 @@ MUST_USE bool invoice_verify(slice document, const struct invoice *derived,
 MUST_USE bool invoice_adjustments(struct arena *arena, const struct catalog *catalog, slice document,
                                   struct adjustment_span **spans, size_t *span_count, struct charge **charges,
                                   size_t *charge_count, struct error *err);
-/* The grants a document used, each as it stood before: what invoice_build needs to come to the same draws. In the
- * arena. */
+/* The grants a document used and the commitments it tells of, each as it stood before: what invoice_build needs to come
+ * to the same draws. In the arena. */
 MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct invoice_purse *out, struct error *err);
 /* The ids of the customers on a consolidated document besides the one who pays. In the arena. */
 MUST_USE bool invoice_members(struct arena *arena, slice document, const slice **out, size_t *count, struct error *err);
@@ -105,6 +139,8 @@ MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json
 void document_print(slice document, struct buf *out);
 /* A member that is money; the error names it. */
 MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
+/* Is this element of a document's "commitments" one to spend or a minimum, and no reservation or savings plan? */
+bool commitment_is_spend(const struct json *element);
 /* The entry of the document's taxes that a line falls under: the one it names, or the only one; NULL: not taxed. */
 const struct json *document_tax_of(const struct json *document, const struct json *line);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */
@@ -113,6 +149,8 @@ MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *
 /* ---- kept invoices ---- */
 #define ACCOUNT_NAME_MAX 256
 char *account_receivable(slice customer, char name[ACCOUNT_NAME_MAX]); /* "customer/ID/receivable" */
+/* "customer/ID/commitment/NAME": bought and not yet drawn; below zero when more was drawn than is invoiced so far. */
+slice account_commitment(struct arena *arena, slice customer, slice name);
 #define CAUSE_PAYMENT SLICE("payment")
 #define CAUSE_REFUND SLICE("refund")
 extern const struct db_migration bill_migrations[];
@@ -127,11 +165,15 @@ struct stored_invoice {
   slice document;                /* JSON */
   uint64_t journal_position;
 };
+/* The customer's commitments as the invoices that stand leave them, those that have begun. In the arena. */
+MUST_USE bool commitment_states(struct arena *arena, struct db *db, slice customer, struct commitment_state **out,
+                                size_t *count, struct error *err);
 /* One step, inside the caller's transaction: number, document, and transfers: exact charges per product from
  * "customer/ID/receivable" to "revenue/PRODUCT", tax to "tax/NAME", rounding to or from "rounding", credit from its
- * pocket to the receivable. The credit is taken from its grants: ERR_CONFLICT when one has less by now, then the draft
- * is to be made anew. What is covered by credit is paid at once. When the customer already has a finalized (not void)
- * invoice of this period `*existed` is set and that one's id is returned: never two.
+ * pocket to the receivable; what commitments buy and draw to and from account_commitment, what expires of them from
+ * there to "revenue/breakage". The credit is taken from its grants: ERR_CONFLICT when one has less by now, then the
+ * draft is to be made anew. What is covered by credit is paid at once. When the customer already has a finalized (not
+ * void) invoice of this period `*existed` is set and that one's id is returned: never two.
  */
 MUST_USE bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger, struct invoice *draft,
                                instant now, uint64_t journal_position, bool *existed, slice *id, struct error *err);
@@ -142,9 +184,10 @@ MUST_USE bool invoice_pay(struct db *db, struct ledger *ledger, slice id, slice 
 /* The way back, to the account `to`, of at most what was paid: the invoice is open again. Cause "refund". */
 MUST_USE bool invoice_unpay(struct db *db, struct ledger *ledger, slice id, slice to, slice transfer_id, amount value,
                             instant now, struct error *err);
-MUST_USE bool invoice_void(
-    struct db *db, struct ledger *ledger, slice id, instant now,
-    struct error *err); /* reverses its transfers, gives credit back; the number stays used; paid ones are refused */
+MUST_USE bool
+invoice_void(struct db *db, struct ledger *ledger, slice id, instant now,
+             struct error *err); /* reverses its transfers, gives credit back; the number stays used; paid ones are
+                                   refused, and those whose commitments a later one has carried on */
 void stored_invoice_put(struct json_out *w,
                         const struct stored_invoice *i); /* the summary of it, without the document */
 /* total - paid - credited; below zero: what the customer is owed of it. */
@@ -158,6 +201,10 @@ struct invoice_query {
 }; /* empties match all; id also matches a number; by id */
 MUST_USE bool invoice_list(struct db *db, const struct invoice_query *query, invoice_each each, void *context,
                            struct error *err);
+/* Commitments: the moves kept are those the documents tell, each opens with what the one before left, and the accounts
+ * hold what is left of what was invoiced. */
+MUST_USE bool commitment_check(struct db *db, struct ledger *ledger, void (*bad)(void *context, const char *what),
+                               void *context, struct error *err);
 
 /* ---- credit notes: docs/invoicing.md ---- */
 #define NOTE_REASON_BYTES_MAX 500

@@ -30,7 +30,13 @@ static bool add_share(struct applying *a, struct map *places, const struct invoi
     *(struct share *)*place = (struct share){.product = product, .tax = tax};
   }
   struct share *s = *place;
-  return amount_add(s->open, line->amount, &s->open, err);
+  return amount_add(s->open, line->amount, &s->open, err) && amount_sub(s->open, line->drawn, &s->open, err);
+}
+
+/* What prepaid commitments pay, with its discount, is taken off the lines that it pays. */
+static bool is_off_its_lines(const struct charge *c) {
+  bool prepaid = c->commitment && c->commitment->shape == COMMITMENT_PREPAID;
+  return prepaid && (c->kind == CHARGE_DRAWDOWN || c->kind == CHARGE_DISCOUNT);
 }
 
 static bool start(struct applying *a, struct error *err) {
@@ -41,7 +47,7 @@ static bool start(struct applying *a, struct error *err) {
   a->weights = arena_array(a->arena, i->line_count, sizeof *a->weights);
   a->parts = arena_array(a->arena, i->line_count, sizeof *a->parts);
   for (size_t l = 0; ok && l < i->line_count; l++) {
-    ok = add_share(a, &places, &i->lines[l], err);
+    ok = is_off_its_lines(i->lines[l].charge) || add_share(a, &places, &i->lines[l], err);
   }
   for (size_t s = 0; s < a->share_count; s++) {
     if (amount_cmp(a->shares[s].open, AMOUNT_ZERO) < 0) {

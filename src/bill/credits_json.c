@@ -121,5 +121,5 @@ bool invoice_purse_stated(struct arena *arena, slice bytes, struct invoice_purse
   if (out->grant_count > 0) {
     qsort(grants, out->grant_count, sizeof *grants, credit_order);
   }
-  return true;
+  return commitments_stated(arena, document, out, err);
 }

@@ -68,10 +68,10 @@ bool invoice_build(struct arena *arena, const struct catalog *catalog, const str
   must(amount_cmp(out->exact, rating->total) == 0);
   struct applying *applying;
   struct invoice_tax *taxes;
-  return taxes_find(arena, out, lines, &taxes, err) && apply_given(arena, purse, out, &applying, err) &&
-         amount_sub(out->subtotal, out->exact, &out->rounding, err) && taxes_settle(out, taxes, err) &&
-         amount_add(out->subtotal, out->tax, &out->total, err) && apply_prepaid(applying, err) &&
-         amount_sub(out->total, out->prepaid, &out->amount_due, err);
+  return taxes_find(arena, out, lines, &taxes, err) && apply_commitments(arena, purse, out, taxes, err) &&
+         apply_given(arena, purse, out, &applying, err) && amount_sub(out->subtotal, out->exact, &out->rounding, err) &&
+         taxes_settle(out, taxes, err) && amount_add(out->subtotal, out->tax, &out->total, err) &&
+         apply_prepaid(applying, err) && amount_sub(out->total, out->prepaid, &out->amount_due, err);
 }
 
 bool invoice_is_credit(const struct invoice *invoice) {

@@ -125,6 +125,10 @@ static void put_origin(struct json_out *w, const struct charge *c) {
   if (c->cover) {
     put_place(w, "price_at", c->cover->place);
   }
+  if (c->commitment) {
+    json_put_str(w, "commitment", c->commitment->name);
+    put_place(w, "price_at", c->commitment->place);
+  }
 }
 
 static void put_adjustment(struct json_out *w, const struct adjustment *a) {
@@ -238,14 +242,18 @@ static void put_unpriced(struct json_out *w, const struct rating *rating) {
   json_close_array(w);
 }
 
-static void put_commitments(struct json_out *w, const struct rating *rating) {
-  if (rating->coverage_count == 0) {
+static void put_commitments(struct json_out *w, const struct invoice *i) {
+  const struct rating *rating = i->rating;
+  if (rating->coverage_count + i->commitment_count == 0) {
     return;
   }
   json_key(w, "commitments");
   json_open_array(w);
-  for (size_t i = 0; i < rating->coverage_count; i++) {
-    coverage_put(w, &rating->coverages[i]);
+  for (size_t n = 0; n < rating->coverage_count; n++) {
+    coverage_put(w, &rating->coverages[n]);
+  }
+  for (size_t n = 0; n < i->commitment_count; n++) {
+    commitment_put(w, i, &i->commitments[n]);
   }
   json_close_array(w);
 }
@@ -305,7 +313,7 @@ static void put_document(struct json_out *w, const struct invoice *i) {
   json_close_array(w);
   put_unpriced(w, i->rating);
   put_totals(w, i);
-  put_commitments(w, i->rating);
+  put_commitments(w, i);
   json_key(w, "usage");
   json_open_object(w);
   json_put_int(w, "events", (int64_t)i->usage_events);

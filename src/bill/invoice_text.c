@@ -87,6 +87,23 @@ static void commitments(const struct invoice *i, struct buf *out) {
   }
 }
 
+/* Commitments to spend, and minimums: what is left of them, or still to spend. */
+static void spend_commitments(const struct invoice *i, struct buf *out) {
+  char text[5][2 * DECIMAL_TEXT_MAX], last[TIME_TEXT_MAX];
+  for (size_t n = 0; n < i->commitment_count; n++) {
+    const struct invoice_commitment *c = &i->commitments[n];
+    bool prepaid = c->span->commitment->shape == COMMITMENT_PREPAID;
+    buf_addf(out, "  *  " SLICE_FMT " to %s: opening %s, bought %s, drawn %s, %s %s, %s %s\n",
+             SLICE_ARG(c->span->commitment->name),
+             c->span->to.ns < INSTANT_MAX.ns
+                 ? time_format_date((instant){c->span->to.ns - 1}, i->customer->time_zone, last)
+                 : "its end",
+             money(i, c->before.balance, text[0]), money(i, c->bought, text[1]), money(i, c->drawn, text[2]),
+             prepaid ? "expired" : "not spent", money(i, c->expired, text[3]), prepaid ? "left" : "to spend",
+             money(i, c->closing, text[4]));
+  }
+}
+
 void invoice_to_text(const struct invoice *i, struct buf *out) {
   head(i, out);
   buf_addf(out, "%3s  %-48s %20s %-12s %16s %20s %14s\n", "#", "description", "quantity", "unit", "price", "exact",
@@ -101,5 +118,6 @@ void invoice_to_text(const struct invoice *i, struct buf *out) {
              quantity_text(un->units, units), SLICE_ARG(un->meter->unit), un->why);
   }
   commitments(i, out);
+  spend_commitments(i, out);
   totals(i, out);
 }

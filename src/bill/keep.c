@@ -36,6 +36,12 @@ const struct db_migration bill_migrations[] = {
                       " a.as_of FROM invoice_adjustment a JOIN invoice i ON i.id = a.invoice;"
                       "DROP TABLE invoice_adjustment;"
                       "ALTER TABLE invoice_adjusted RENAME TO invoice_adjustment;"},
+    {"bill-5-commitment", "CREATE TABLE commitment_move(invoice TEXT NOT NULL, customer TEXT NOT NULL,"
+                          " name TEXT NOT NULL, interval_from INTEGER NOT NULL, step INTEGER NOT NULL,"
+                          " prepaid INTEGER NOT NULL, committed TEXT NOT NULL, balance TEXT NOT NULL,"
+                          " spent TEXT NOT NULL, billed TEXT NOT NULL, expired TEXT NOT NULL,"
+                          " PRIMARY KEY(invoice, name, interval_from));"
+                          "CREATE INDEX commitment_customer ON commitment_move(customer, name, interval_from, step);"},
 };
 const size_t bill_migration_count = sizeof bill_migrations / sizeof *bill_migrations;
 
@@ -133,12 +139,23 @@ static void post(struct posting *p, const char *what, slice to, amount value, sl
                .reference = p->invoice->id});
 }
 
+/* Bought is owed to the customer until usage is paid from it: revenue is what usage earned. */
+static slice account_of_line(struct posting *p, const struct invoice_line *line) {
+  const struct charge *c = line->charge;
+  char account[ACCOUNT_NAME_MAX];
+  if (line->credit) {
+    return line->credit->grant->pocket;
+  }
+  if (c->kind == CHARGE_COMMITMENT || c->kind == CHARGE_DRAWDOWN) {
+    return account_commitment(p->arena, p->invoice->customer->id, c->commitment->name);
+  }
+  return arena_copy(p->arena, slice_of(account_revenue(c->product, account)));
+}
+
 static void post_lines(struct posting *p) {
   for (size_t i = 0; i < p->invoice->line_count; i++) {
     const struct invoice_line *line = &p->invoice->lines[i];
-    char account[ACCOUNT_NAME_MAX];
-    slice to = line->credit ? line->credit->grant->pocket
-                            : arena_copy(p->arena, slice_of(account_revenue(line->charge->product, account)));
+    slice to = account_of_line(p, line);
     post(p, arena_printf(p->arena, "line/%u", line->number), to, line->exact, CAUSE_CHARGE);
   }
 }
@@ -159,6 +176,25 @@ static void post_prepaid(struct posting *p) {
   }
 }
 
+/* What was bought and is lost: numbered as the documents' commitments to spend are. */
+static void post_breakage(struct posting *p) {
+  for (size_t i = 0; i < p->invoice->commitment_count; i++) {
+    const struct invoice_commitment *c = &p->invoice->commitments[i];
+    if (c->span->commitment->shape == COMMITMENT_PREPAID && !amount_is_zero(c->expired)) {
+      vec_push(&p->transfers,
+               (struct transfer){
+                   .id = slice_of(arena_printf(p->arena, SLICE_FMT "/breakage/%zu", SLICE_ARG(p->invoice->id), i + 1)),
+                   .from = account_commitment(p->arena, p->invoice->customer->id, c->span->commitment->name),
+                   .to = ACCOUNT_BREAKAGE,
+                   .currency = slice_of(p->invoice->customer->currency->code),
+                   .amount = c->expired,
+                   .time = p->invoice->issued,
+                   .cause = CAUSE_BREAKAGE,
+                   .reference = p->invoice->id});
+    }
+  }
+}
+
 static bool post_all(struct arena *arena, struct ledger *ledger, const struct invoice *invoice, struct error *err) {
   char account[ACCOUNT_NAME_MAX];
   struct posting p = {.arena = arena, .invoice = invoice};
@@ -168,6 +204,7 @@ static bool post_all(struct arena *arena, struct ledger *ledger, const struct in
        amount_cmp(invoice->rounding, AMOUNT_ZERO) > 0 ? CAUSE_ROUNDING_UP : CAUSE_ROUNDING_DOWN);
   post_taxes(&p);
   post_prepaid(&p);
+  post_breakage(&p);
   bool ok = p.transfers.count == 0 || ledger_transfer_all(ledger, p.transfers.items, p.transfers.count, err);
   vec_free(&p.transfers);
   return ok;
@@ -244,7 +281,7 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
   enum invoice_status status = invoice_is_covered(draft) ? INVOICE_PAID : INVOICE_FINALIZED;
   return credit_draw(db, uses, use_count, draft->id, now, err) && post_all(arena, ledger, draft, err) &&
          store(db, draft, series, period, journal_position, status, err) && keep_adjustments(db, draft, err) &&
-         keep_members(db, draft, err);
+         keep_members(db, draft, err) && commitments_store(db, draft, err);
 }
 
 /* ---- reading ---- */
@@ -463,6 +500,27 @@ static bool reverse_all(struct arena *arena, struct ledger *ledger, slice id, co
          (amount_is_zero(value) || reverse_one(arena, ledger, id, "rounding", now, err));
 }
 
+static bool reverse_breakage(struct arena *arena, struct ledger *ledger, slice id, const struct json *document,
+                             instant now, struct error *err) {
+  const struct json *commitments = json_get(document, "commitments");
+  unsigned number = 0;
+  for (const struct json *c = commitments ? commitments->child : NULL; c; c = c->next) {
+    amount expired;
+    if (!commitment_is_spend(c)) {
+      continue;
+    }
+    number++;
+    if (!document_amount(c, "expired", &expired, err)) {
+      return false;
+    }
+    bool lost = slice_is(json_text(c, "shape"), commitment_shape_name(COMMITMENT_PREPAID)) && !amount_is_zero(expired);
+    if (lost && !reverse_one(arena, ledger, id, arena_printf(arena, "breakage/%u", number), now, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 struct carrier {
   struct arena *arena;
   slice number;
@@ -504,7 +562,8 @@ static bool void_found(struct db *db, struct ledger *ledger, const struct found_
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
   }
   return no_one_adjusts(f->arena, db, i->id, err) && notes_allow_void(f->arena, db, i, err) &&
-         reverse_all(f->arena, ledger, i->id, document, now, err) && credit_return(db, ledger, i->id, now, err) &&
+         commitments_can_void(f->arena, db, i->id, err) && reverse_all(f->arena, ledger, i->id, document, now, err) &&
+         reverse_breakage(f->arena, ledger, i->id, document, now, err) && credit_return(db, ledger, i->id, now, err) &&
          db_run(db, "UPDATE invoice SET status = 'void', paid = '0' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL,
                 err) &&
          notes_after_void(f->arena, db, i, err);

@@ -28,11 +28,52 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
 
+/* ---- commitments.c ---- */
+/* Lines of all kinds that commitments make; subtotal and exact follow. */
+MUST_USE bool apply_commitments(struct arena *arena, const struct invoice_purse *purse, struct invoice *invoice,
+                                struct invoice_tax *taxes, struct error *err);
+/* ---- commitment_lines.c ---- */
+/* Commitments on their way onto an invoice. `lines` has room for all that may come. */
+struct settling {
+  struct arena *arena;
+  struct invoice *invoice;
+  struct invoice_line *lines;
+  size_t charged;                   /* lines of the rating: what may count */
+  amount *open;                     /* parallel: what no commitment took */
+  bool *beyond;                     /* parallel: charged as overage already */
+  const struct invoice_tax **taxes; /* that the lines fall under, each once; NULL: not taxed */
+  size_t tax_count;
+  struct invoice_tax *entries;      /* the invoice's, with room for those of lines that commitments add */
+  struct invoice_commitment *items; /* parallel to the rating's spans */
+};
+/* Lines of one tax and one interval; none for zero. `product` is empty when several count. */
+MUST_USE bool line_of_drawdown(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                               amount drawn, struct error *err);
+MUST_USE bool line_of_discount(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                               slice product, amount discount, amount covered, struct error *err);
+MUST_USE bool line_of_overage(struct settling *s, const struct invoice_commitment *of, const struct invoice_tax *tax,
+                              slice product, amount surcharge, amount beyond, struct error *err);
+MUST_USE bool line_of_purchase(struct settling *s, const struct invoice_commitment *of, struct error *err);
+/* At the end of the interval: a true-up; or a line of zero that tells what is lost or carried on. */
+MUST_USE bool line_of_end(struct settling *s, const struct invoice_commitment *of, struct error *err);
+/* ---- commitments_json.c ---- */
+MUST_USE bool commitments_stated(struct arena *arena, const struct json *document, struct invoice_purse *out,
+                                 struct error *err);
+/* ---- commitments_keep.c ---- */
+MUST_USE bool commitments_store(struct db *db, const struct invoice *invoice, struct error *err);
+/* Refuses when a later invoice that stands has carried them on. */
+MUST_USE bool commitments_can_void(struct arena *arena, struct db *db, slice invoice, struct error *err);
+#define CAUSE_BREAKAGE SLICE("breakage")
+#define ACCOUNT_BREAKAGE SLICE("revenue/breakage")
 /* ---- taxes.c ---- */
 /* Finds the tax of each line and makes prices that include it net; exact and subtotal follow. What is added to the
  * lines later names its tax itself. */
 MUST_USE bool taxes_find(struct arena *arena, struct invoice *invoice, struct invoice_line *lines,
                          struct invoice_tax **taxes, struct error *err);
+/* The tax of a line that is added for this product, in the invoice's period; `taxes` as from taxes_find, which keeps
+ * room for two new ones a commitment. */
+MUST_USE bool taxes_of_product(struct arena *arena, struct invoice *invoice, struct invoice_tax *taxes, slice product,
+                               const struct invoice_tax **out, struct error *err);
 /* Bases, amounts and their sum, once all lines are there. */
 MUST_USE bool taxes_settle(struct invoice *invoice, struct invoice_tax *taxes, struct error *err);
 /* gross x r / (1 + r), rounded once. */

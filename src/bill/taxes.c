@@ -123,7 +123,7 @@ static size_t most_entries(const struct invoice *i) {
     size_t rates = i->catalog->taxes[t].rate_count;
     most += rates ? rates : 1;
   }
-  return most < i->line_count ? most : i->line_count;
+  return (most < i->line_count ? most : i->line_count) + 2 * i->rating->commitment_count;
 }
 
 /* ---- prices that include tax ---- */
@@ -230,6 +230,19 @@ bool taxes_find(struct arena *arena, struct invoice *invoice, struct invoice_lin
   }
   map_free(&f.found);
   return ok && add_up_again(invoice, err);
+}
+
+bool taxes_of_product(struct arena *arena, struct invoice *invoice, struct invoice_tax *taxes, slice product,
+                      const struct invoice_tax **out, struct error *err) {
+  struct finding f = {.arena = arena, .invoice = invoice, .taxes = taxes};
+  const struct charge plain = {0};
+  struct invoice_tax *tax = NULL;
+  instant at;
+  bool ok = tax_point(invoice->customer, invoice->period, invoice->part.len > 0, &plain, &at, err) &&
+            find_one(&f, product, at, &tax, err);
+  map_free(&f.found);
+  *out = tax;
+  return ok;
 }
 
 /* ---- how much ---- */

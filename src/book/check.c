@@ -240,6 +240,7 @@ bool book_check(struct book *book, void (*bad)(void *context, const char *what),
          ledger_check(book->ledger, found, &check, err) &&
          ledger_accounts(book->ledger, (slice){0}, count_account, out, err) &&
          credit_check(book->db, book->ledger, found, &check, err) &&
-         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) && check_collecting(&check, err) &&
+         invoice_check(book->db, book->ledger, found, &check, &out->invoices, err) &&
+         commitment_check(book->db, book->ledger, found, &check, err) && check_collecting(&check, err) &&
          (!whole || (check_derivations(&check, err) && check_openings(&check, err)));
 }

@@ -9,7 +9,15 @@ bool book_invoice(struct book *book, struct rating_set *set, const struct rating
   if (!credit_open(set->arena, book->db, customer->id, slice_of(customer->currency->code), set->as_of, &grants, err)) {
     return false;
   }
-  const struct invoice_purse purse = {.grants = grants.items, .grant_count = grants.count};
+  struct commitment_state *commitments;
+  size_t commitment_count;
+  if (!commitment_states(set->arena, book->db, customer->id, &commitments, &commitment_count, err)) {
+    return false;
+  }
+  const struct invoice_purse purse = {.grants = grants.items,
+                                      .grant_count = grants.count,
+                                      .commitments = commitments,
+                                      .commitment_count = commitment_count};
   return rating_set_invoice(set, book->catalog, rating, &purse, out, err);
 }
 

@@ -125,7 +125,7 @@ static bool rate_openings(struct rating_set *set, const struct catalog *catalog,
       bool within = part->from.ns >= w->periods[i].from.ns && part->from.ns < w->periods[i].to.ns, opens = false;
       ok = !within || (rate_opens(w->customers[i], part, &opens, err) &&
                        (!opens || rate_opening(set->arena, catalog, w->customers[i], part->from, &opening, err)));
-      if (ok && opening.charge_count > 0) {
+      if (ok && opening.charge_count + opening.commitment_count > 0) {
         vec_push(&list, opening);
       }
     }
@@ -162,7 +162,8 @@ static bool rate_all(struct rating_set *set, const struct catalog *catalog, cons
                        err)) {
       return error_at(err, "customer " SLICE_FMT, SLICE_ARG(id));
     }
-    if (rating->charge_count > 0 || rating->unpriced_count > 0 || rating->coverage_count > 0) {
+    if (rating->charge_count > 0 || rating->unpriced_count > 0 || rating->coverage_count > 0 ||
+        rating->commitment_count > 0) {
       set->rating_count++;
     }
   }

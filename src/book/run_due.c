@@ -184,7 +184,7 @@ static bool open_contracts(struct running *r, const struct due_moment *moment, s
       break;
     }
     ok = rate_opening(set.arena, r->reader->catalog, opening->customer, opening->at, rating, err);
-    if (ok && rating->charge_count > 0) {
+    if (ok && rating->charge_count + rating->commitment_count > 0) {
       vec_push(&ratings, rating);
     }
   }

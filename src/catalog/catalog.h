@@ -148,6 +148,33 @@ struct cover {
   struct place place;
 };
 
+/* What a contract commits to spend, in the customer's currency, in each interval counted from where it is first in
+ * force. docs/commitments.md. */
+enum commitment_kind { COMMITMENT_SPEND, COMMITMENT_MINIMUM };
+const char *commitment_kind_name(enum commitment_kind kind);
+enum commitment_shape { COMMITMENT_PREPAID, COMMITMENT_POSTPAID };
+const char *commitment_shape_name(enum commitment_shape shape);
+enum commitment_per { COMMITMENT_TERM, COMMITMENT_YEAR, COMMITMENT_QUARTER, COMMITMENT_MONTH };
+const char *commitment_per_name(enum commitment_per per);
+enum commitment_installments { COMMITMENT_ONCE, COMMITMENT_MONTHLY, COMMITMENT_QUARTERLY };
+#define COMMITMENT_NAME_BYTES_MAX 60
+struct commitment {
+  enum commitment_kind kind; /* MINIMUM: postpaid, counts what is charged whatever else pays for it */
+  slice name, product;       /* product: of what is charged for it */
+  amount amount;             /* above 0, of a whole interval */
+  enum commitment_per per;
+  enum commitment_shape shape;
+  const slice *products; /* whose charges count; none: all */
+  size_t product_count;
+  rate discount;                             /* 0 to below 1, off charges that draw from it */
+  rate overage;                              /* factor on charges beyond it; RATE_ONE: as priced */
+  rate roll_share;                           /* of the interval's amount, and ... */
+  amount roll_amount;                        /* ... this much: what at most goes into the next interval when unused */
+  enum commitment_installments installments; /* PREPAID: in how many parts it is invoiced */
+  instant from, to;                          /* 0 and INSTANT_MAX: as long as what it is part of */
+  struct place place;
+};
+
 /* Alerts and limits watch one of a customer's periods: months and days of its time zone, hours of UTC. */
 enum watch_per { WATCH_MONTH, WATCH_DAY, WATCH_HOUR, WATCH_PERS };
 const char *watch_per_name(enum watch_per per);
@@ -201,7 +228,9 @@ struct plan {
   const struct cover *covers; /* reservations, then savings plans */
   size_t cover_count;
   bool has_minimum;
-  amount minimum;          /* minimum spend a month before tax, trued up */
+  amount minimum; /* minimum spend a month before tax, trued up; 0 when it is one of the commitments */
+  const struct commitment *commitments;
+  size_t commitment_count;
   bool prices_include_tax; /* its amounts are gross: the tax is taken out of them */
   struct watches watches;
   struct place place;
@@ -259,6 +288,7 @@ struct contract {
   struct place place;
   enum part_cause cause; /* why this part begins */
   instant start;         /* of the whole contract; 0: as `from` */
+  struct time_span term; /* all zero: none */
   instant planned_to;    /* where the part would have ended had no change ended it; 0: as `to` */
   bool keeps_rest;       /* ended by a change: what was charged in advance for the rest is not credited */
   const struct add_on *add_ons;

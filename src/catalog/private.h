@@ -156,6 +156,11 @@ bool tax_rule_takes(const struct tax_rule *rule, const struct customer *customer
 void read_covers(struct loader *l, const struct yaml *map, const char *zone, const struct contract *contract,
                  struct plan *out);
 
+/* ---- read_commitments.c ---- */
+/* `contract`: whose they are, NULL for those of a plan; dates count in `zone`. Reads `minimum` too. */
+void read_commitments(struct loader *l, const struct yaml *map, const char *zone, const struct contract *contract,
+                      struct plan *out);
+
 /* ---- read_contracts.c ---- */
 #define CONTRACT_FEE_COUNTS_MAX 100
 void read_contracts(struct loader *l, const struct yaml *list, struct customer *out);
@@ -200,7 +205,7 @@ struct parts {
 void contract_cut(struct loader *l, const struct customer *customer, struct contract_draft *draft, struct parts *out);
 
 /* ---- read_prices.c: what plans and contracts have in common ---- */
-#define TERMS_KEYS "prices", "fees", "allowances", "minimum", COVER_KEYS
+#define TERMS_KEYS "prices", "fees", "allowances", "minimum", "commitments", COVER_KEYS
 void read_terms(struct loader *l, const struct yaml *map, struct plan *out);
 const struct match *matches_of(struct loader *l, const struct yaml *node, const struct meter *meter, size_t *count);
 /* Index of the dimension of that name; a problem at `node` when there is none. */

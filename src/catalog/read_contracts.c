@@ -8,6 +8,15 @@
 
 static const char *const no_yes[] = {"false", "true", NULL};
 
+/* In any of its versions, of which `plan` is the first. */
+static bool plan_commits(const struct catalog *c, const struct plan *plan) {
+  bool any = false;
+  for (const struct plan *p = plan; p < c->plans + c->plan_count && slice_eq(p->name, plan->name); p++) {
+    any |= p->commitment_count > 0;
+  }
+  return any;
+}
+
 static const struct plan *plan_named(struct loader *l, const struct yaml *node, const struct customer *customer) {
   const struct catalog *c = l->catalog;
   if (!node || !scalar(l, node)) {
@@ -23,6 +32,10 @@ static const struct plan *plan_named(struct loader *l, const struct yaml *node, 
             "rate from %s to %s",
             shown(l, plan->name), plan->currency->code, customer->currency->code, plan->currency->code,
             customer->currency->code);
+  }
+  if (plan && plan->currency != customer->currency && plan_commits(l->catalog, plan)) {
+    problem(l, node, "plan \"%s\" has commitments in %s but the customer pays in %s: write them in the contract",
+            shown(l, plan->name), plan->currency->code, customer->currency->code);
   }
   return plan;
 }
@@ -59,6 +72,7 @@ static void read_length(struct loader *l, const struct yaml *map, const struct c
     return;
   }
   out->has_term = true;
+  out->base.term = out->term;
   if (to) {
     problem(l, to, "the contract has a term on line %d as well: keep one of the two", term->line);
   } else if (!renews && !time_add_span(out->base.from, out->term, customer->time_zone, &out->base.to, &err)) {
@@ -108,6 +122,7 @@ static const struct plan *own_terms(struct loader *l, const struct yaml *map, co
   own->place = contract->place;
   read_terms(l, map, own);
   read_covers(l, map, customer->time_zone, contract, own);
+  read_commitments(l, map, customer->time_zone, contract, own);
   return own;
 }
 
@@ -120,7 +135,13 @@ static const struct add_on *read_add_ons(struct loader *l, const struct yaml *li
   for (size_t i = 0; i < *count; i++, item = item->next) {
     add_ons[i].count = QUANTITY_ONE;
     if (is_map_of(l, item, keys)) {
-      add_ons[i].plan_name = plan_name_of(l, needed(l, item, "plan", "what is added"), customer);
+      const struct yaml *name = needed(l, item, "plan", "what is added");
+      const struct plan *plan = plan_named(l, name, customer);
+      add_ons[i].plan_name = plan ? plan->name : (slice){0};
+      if (plan && plan_commits(l->catalog, plan)) {
+        problem(l, name, "plan \"%s\" has commitments: it can not be an add-on, write them in the contract",
+                shown(l, plan->name));
+      }
       quantity_of(l, field(item, "count"), &add_ons[i].count);
     }
   }

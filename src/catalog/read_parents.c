@@ -22,6 +22,30 @@ static void check_fits(struct loader *l, const struct yaml *node, const struct c
   }
 }
 
+static bool plan_commits(const struct catalog *c, slice name) {
+  for (const struct plan *p = first_version(c, name); p && p < c->plans + c->plan_count && slice_eq(p->name, name);
+       p++) {
+    if (p->commitment_count > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* What is drawn from a commitment is settled by the invoice, and whose it is would be the parent's to say. */
+static void check_commits_nothing(struct loader *l, const struct yaml *node, const struct customer *child) {
+  for (size_t i = 0; i < child->contract_count; i++) {
+    const struct contract *part = &child->contracts[i];
+    if ((part->own && part->own->commitment_count > 0) || plan_commits(l->catalog, part->plan_name)) {
+      problem(l, node,
+              "customer \"" SLICE_FMT "\" has a commitment, which its parent's invoice can not settle: give the "
+              "commitment to the parent, or say pays: self",
+              SLICE_ARG(child->id));
+      return;
+    }
+  }
+}
+
 static struct customer *find_customer(struct customer *customers, size_t count, slice id) {
   size_t low = 0, high = count;
   while (low < high) {
@@ -56,6 +80,7 @@ static void read_parent(struct loader *l, const struct yaml *map, struct custome
   if (!self) {
     child->payer = parent;
     check_fits(l, node, child, parent);
+    check_commits_nothing(l, node, child);
   }
 }
 

@@ -24,6 +24,7 @@ static void read_plan(struct loader *l, const struct yaml *map, struct plan *out
   instant_of(l, field(map, "valid_from"), l->catalog->time_zone, &out->valid_from);
   read_terms(l, map, out);
   read_covers(l, map, l->catalog->time_zone, NULL, out);
+  read_commitments(l, map, l->catalog->time_zone, NULL, out);
   read_watches(l, map, &out->watches);
 }
 

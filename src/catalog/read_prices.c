@@ -1,4 +1,4 @@
-/* Reads the terms that plans and contracts have in common: prices, fees, allowances and the minimum. */
+/* Reads the terms that plans and contracts have in common: prices, fees and allowances. */
 #include "catalog/private.h"
 
 #include <stdlib.h>
@@ -196,5 +196,4 @@ void read_terms(struct loader *l, const struct yaml *map, struct plan *out) {
   read_prices(l, field(map, "prices"), out);
   read_fees(l, field(map, "fees"), out);
   read_allowances(l, field(map, "allowances"), out);
-  out->has_minimum = amount_of(l, field(map, "minimum"), &out->minimum);
 }

@@ -52,7 +52,7 @@ static void from_document(const struct focus_invoice *i, const struct json *c) {
   struct focus_commitment row = plain(i);
   slice customer = json_text(i->customer, "id"), name = json_text(c, "name"), kind = json_text(c, "kind");
   slice from = focus_time(kept, json_text(c, "from")), to = focus_time(kept, json_text(c, "to"));
-  bool spend = kind.len == 0 || slice_starts(kind, "spend");
+  bool spend = kind.len == 0 || slice_starts(kind, "spend") || slice_is(kind, "minimum");
   slice bought = json_text(c, "bought"), opening = json_text(c, "opening");
   bool bought_now = !is_zero_text(bought);
   row.ContractCommitmentId =
@@ -130,7 +130,7 @@ bool focus_take_commitments(struct focus_invoice *i, struct error *err) {
     instant at = contract->from.ns > from.ns ? contract->from : from;
     const struct plan *plan =
         contract->from.ns < to.ns && contract->to.ns > from.ns ? with_minimum(i, contract, at) : NULL;
-    if (plan) {
+    if (plan && !amount_is_zero(plan->minimum)) {
       minimum(i, customer, n, plan->minimum);
     }
   }

@@ -9,10 +9,11 @@ struct kind {
 
 static const struct kind *kind_of(const struct json *line) {
   static const struct kind kinds[] = {
-      {"usage", "Usage", "Usage-Based", true, false},      {"fee", "Purchase", "Recurring", true, false},
-      {"true_up", "Purchase", "Recurring", true, false},   {"commitment", "Purchase", "One-Time", false, true},
-      {"drawdown", "Credit", "One-Time", false, true},     {"credit", "Credit", "One-Time", false, false},
-      {"adjustment", "Usage", "Usage-Based", false, false}};
+      {"usage", "Usage", "Usage-Based", true, false},       {"fee", "Purchase", "Recurring", true, false},
+      {"true_up", "Purchase", "Recurring", true, false},    {"commitment", "Purchase", "One-Time", false, true},
+      {"drawdown", "Credit", "One-Time", false, true},      {"credit", "Credit", "One-Time", false, false},
+      {"adjustment", "Usage", "Usage-Based", false, false}, {"discount", "Credit", "One-Time", false, false},
+      {"overage", "Purchase", "One-Time", false, false}};
   static const struct kind other = {"", "Adjustment", "One-Time", false, false};
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
     if (slice_is(json_text(line, "kind"), kinds[k].kind)) {

@@ -283,9 +283,35 @@ static void notes(struct sheet *s) {
 
 /* ---- commitments: what was left of each, used and bought ---- */
 
+/* "64.2 %" of a share as the document has it; empty when it has none. */
+static slice shown_share(const struct json *c, const char *key, char out[DECIMAL_TEXT_MAX]) {
+  rate share;
+  struct error ignored = {0};
+  bool known = json_get(c, key) && rate_parse(json_text(c, key), &share, &ignored);
+  return known ? slice_of(rate_percent(share, out)) : (slice){0};
+}
+
+/* Reservations and savings plans hold no balance: how full they were, and what share of the usage they covered. */
+static void cover(struct sheet *s, const struct json *c) {
+  char words[2][DECIMAL_TEXT_MAX], label[2 * DECIMAL_TEXT_MAX + 64];
+  slice used = shown_share(c, "utilization", words[0]), share = shown_share(c, "coverage", words[1]);
+  need(s, TOTAL_HEIGHT, false);
+  sheet_style(s, "DejaVu Sans 8", 0.2);
+  sheet_short(s, MARGIN, 180, 1, json_text(c, "name"));
+  snprintf(label, sizeof label, "%s" SLICE_FMT "%s%s" SLICE_FMT "%s", used.len ? "used to " : "", SLICE_ARG(used),
+           used.len && share.len ? ", " : "", share.len ? "covers " : "", SLICE_ARG(share),
+           share.len ? " of usage" : "");
+  sheet_text(s, RIGHT, 0, RIGHT_ALIGNED, slice_of(label));
+  s->y += TOTAL_HEIGHT - 2;
+}
+
 static void commitment(struct sheet *s, const struct json *c) {
   static const char *const column[] = {"opening", "bought", "drawn", "expired", "closing"};
   char shown[DECIMAL_TEXT_MAX * 2];
+  if (json_get(c, "opening") == NULL) {
+    cover(s, c);
+    return;
+  }
   need(s, TOTAL_HEIGHT, false);
   sheet_style(s, "DejaVu Sans 8", 0.2);
   sheet_short(s, MARGIN, 180, 1, json_text(c, "name"));

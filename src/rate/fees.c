@@ -125,7 +125,7 @@ bool charge_true_up(struct arena *arena, const struct catalog *catalog, const st
   for (size_t t = 0; t < stretch->term_count && !plan; t++) {
     plan = stretch->terms[t]->has_minimum ? stretch->terms[t] : NULL;
   }
-  if (!plan) {
+  if (!plan || amount_is_zero(plan->minimum)) {
     return true;
   }
   amount wanted, spent, missing;

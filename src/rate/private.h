@@ -194,6 +194,11 @@ MUST_USE bool charge_fees(struct arena *arena, const struct catalog *catalog, co
 MUST_USE bool charge_true_up(struct arena *arena, const struct catalog *catalog, const struct stretch *stretch,
                              struct charges *charges, size_t from, struct error *err);
 
+/* ---- commitments.c ---- */
+/* Of the rating's period; of an opening, those that begin with it. */
+MUST_USE bool find_commitments(struct arena *arena, const struct catalog *catalog, struct rating *rating,
+                               struct error *err);
+
 /* ---- convert.c ---- */
 /* All charges of the rating that are of plans in other currencies, into the customer's. */
 MUST_USE bool convert_charges(struct arena *arena, const struct catalog *catalog, const struct rating *rating,

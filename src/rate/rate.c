@@ -17,6 +17,14 @@ const char *charge_kind_name(enum charge_kind kind) {
     return "adjustment";
   case CHARGE_CREDIT:
     return "credit";
+  case CHARGE_COMMITMENT:
+    return "commitment";
+  case CHARGE_DRAWDOWN:
+    return "drawdown";
+  case CHARGE_DISCOUNT:
+    return "discount";
+  case CHARGE_OVERAGE:
+    return "overage";
   }
   return "unknown";
 }
@@ -190,7 +198,8 @@ static bool rate_all(struct work *w, const struct usage_row *rows, size_t row_co
   return charge_long_fees(w->arena, w->catalog, w->customer, out->period, &w->charges, err) &&
          convert_charges(w->arena, w->catalog, out, &w->charges, err) &&
          list_unpriced(w->arena, w->stretches, w->stretch_count, out, err) &&
-         report_coverage(w->arena, &w->covers, out, err) && keep_charges(w, out, err);
+         report_coverage(w->arena, &w->covers, out, err) && find_commitments(w->arena, w->catalog, out, err) &&
+         keep_charges(w, out, err);
 }
 
 static void free_work(struct work *w) {
@@ -236,7 +245,8 @@ bool rate_opening(struct arena *arena, const struct catalog *catalog, const stru
   bool ok =
       billing_period_at(customer, at, &period, err) && charge_opening(arena, catalog, customer, at, &w.charges, err);
   out->period = (struct period){at, period.to};
-  ok = ok && convert_charges(arena, catalog, out, &w.charges, err) && keep_charges(&w, out, err);
+  ok = ok && convert_charges(arena, catalog, out, &w.charges, err) && find_commitments(arena, catalog, out, err) &&
+       keep_charges(&w, out, err);
   vec_free(&w.charges);
   return ok || error_at(err, "customer " SLICE_FMT, SLICE_ARG(customer->id));
 }

@@ -19,7 +19,18 @@ size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, 
                  size_t max);
 size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count);
 
-enum charge_kind { CHARGE_USAGE, CHARGE_FEE, CHARGE_TRUE_UP, CHARGE_ADJUSTMENT, CHARGE_CREDIT };
+enum charge_kind {
+  CHARGE_USAGE,
+  CHARGE_FEE,
+  CHARGE_TRUE_UP,
+  CHARGE_ADJUSTMENT,
+  CHARGE_CREDIT,
+  /* of commitments, made when an invoice is settled: */
+  CHARGE_COMMITMENT, /* bought in advance */
+  CHARGE_DRAWDOWN,   /* below zero: other lines are paid from what was bought */
+  CHARGE_DISCOUNT,   /* below zero: on lines that draw from a commitment */
+  CHARGE_OVERAGE     /* on lines beyond one */
+};
 const char *charge_kind_name(enum charge_kind kind);
 
 /* One step of how a charge came to be: so many raw units at this price gave that amount. */
@@ -61,6 +72,7 @@ struct charge {
   const struct price_rule *price;      /* USAGE */
   const struct fee *fee;               /* FEE */
   const struct cover *cover;           /* FEE of a reservation or savings plan, then `fee` is NULL */
+  const struct commitment *commitment; /* COMMITMENT, DRAWDOWN, DISCOUNT, OVERAGE, TRUE_UP of one */
   const struct meter *meter;           /* USAGE, ADJUSTMENT */
   const struct adjustment *adjustment; /* ADJUSTMENT */
   quantity raw;                        /* all of it; FEE: count (x prorated share x hours) */
@@ -111,6 +123,26 @@ struct coverage {
   size_t hourly_count; /* 0 unless rate_customer_hourly was asked */
 };
 
+/* An interval of a commitment, as the catalog has it. */
+#define COMMITMENT_SPANS_MAX 1000        /* of one period */
+#define COMMITMENT_INSTALLMENTS_MAX 1200 /* of one interval */
+struct installment {
+  instant due;
+  amount amount;
+};
+struct commitment_span {
+  const struct commitment *commitment;
+  const struct segment *segment; /* of its lines: the contract and plan, from `from` to `to` */
+  instant from, to;              /* `to`: earlier than planned when a change ended the contract */
+  bool cut;                      /* it was */
+  amount amount; /* committed to, of a shorter interval its share by the second; to the minor unit. A change that ends
+                    the contract lessens a minimum, and no other commitment */
+  amount roll_most;                       /* at most so much of it goes into the next */
+  bool follows;                           /* the span before is the interval before of the same commitment */
+  const struct installment *installments; /* PREPAID: sum to `amount` */
+  size_t installment_count;
+};
+
 struct rating {
   const struct customer *customer;
   struct period period;
@@ -123,6 +155,9 @@ struct rating {
   const struct coverage
       *coverages; /* one for each reservation and savings plan in force, and stretch of time without a gap */
   size_t coverage_count;
+  const struct commitment_span *commitments; /* in force, or beginning at the end of the period; in their order, those
+                                                of the contract before its plan's, intervals in order of time */
+  size_t commitment_count;
   amount total;
   const struct customer *const *members; /* whom it was joined with, by id: a consolidated invoice */
   size_t member_count;
@@ -136,9 +171,9 @@ MUST_USE bool rate_customer(struct arena *arena, const struct catalog *catalog, 
 MUST_USE bool rate_customer_hourly(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                                    struct period period, const struct usage_row *rows, size_t row_count,
                                    struct rating *out, struct error *err);
-/* What is due in advance at `at`, the beginning of a contract or of a phase inside a period (rate_opens): an invoice of
- * its own, whose period runs from there to the end of the invoice period. Everything else that is charged in advance
- * comes with the period that ends where its interval begins. */
+/* What is due in advance at `at` (charges, and commitments that begin), the beginning of a contract or of a phase
+ * inside a period (rate_opens): an invoice of its own, whose period runs from there to the end of the invoice period.
+ * Everything else that is charged in advance comes with the period that ends where its interval begins. */
 MUST_USE bool rate_opening(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                            instant at, struct rating *out, struct error *err);
 MUST_USE bool rate_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err);

@@ -402,7 +402,7 @@ static void build(struct arena *arena, struct model *m, struct invoice *out) {
   char digest[65] = "";
   *rating = random_rating(arena, m);
   must(credit_open(arena, db, acme->id, SLICE("EUR"), at_day(m->day), &open, &err));
-  struct invoice_purse purse = {open.items, open.count};
+  struct invoice_purse purse = {.grants = open.items, .grant_count = open.count};
   if (!invoice_build(arena, catalog, rating, &purse, 0, digest, out, &err)) {
     stop("build", &err);
   }

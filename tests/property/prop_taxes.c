@@ -234,7 +234,7 @@ static void one_case(void) {
   struct catalog *catalog = make_catalog();
   int currency = (int)below(CURRENCIES);
   struct credit_grant grants[2];
-  struct invoice_purse purse = {grants, make_grants(grants, currency)};
+  struct invoice_purse purse = {.grants = grants, .grant_count = make_grants(grants, currency)};
   const struct rating *rating = make_rating(catalog, currency, below(2) == 0);
   struct invoice i;
   char digest[65] = "";

@@ -146,7 +146,7 @@ static struct invoice draft(const char *who, int on_day, const struct line *line
   const struct customer *c = customer(who);
   char digest[65] = "";
   must_do(credit_open(arena, db, c->id, slice_of(c->currency->code), day(5), &open, &err), &err);
-  struct invoice_purse purse = {open.items, open.count};
+  struct invoice_purse purse = {.grants = open.items, .grant_count = open.count};
   must_do(invoice_build(arena, catalog, rating_of(who, on_day, lines, count), &purse, 0, digest, &i, &err), &err);
   return i;
 }

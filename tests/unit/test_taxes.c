@@ -353,11 +353,12 @@ static void given_credit_lowers_the_base_of_the_tax_it_falls_under(void **state)
       {.id = SLICE("g1"), .kind = CREDIT_PROMOTIONAL, .available = money("4"), .scope = &books, .scope_count = 1},
       {.id = SLICE("g2"), .kind = CREDIT_PROMOTIONAL, .available = money("8")}};
   grants[0].expires = grants[1].expires = INSTANT_MAX;
-  struct invoice_purse purse = {grants, 2};
+  struct invoice_purse purse = {.grants = grants, .grant_count = 2};
   struct invoice i = made(MONTH("home", "net", {"calls", "10", NULL}, {"books", "10", NULL}), &purse);
   /* 4 of books, then 8 over 10 and 6: 5 and 3 */
   assert_taxes(&i, "nl 0.21 of 5.00 = 1.05; nl-low 0.09 of 3.00 = 0.27; total 9.32");
-  i = made(MONTH("shop", "gross", {"calls", "12.10", NULL}), &(struct invoice_purse){&grants[1], 1});
+  i = made(MONTH("shop", "gross", {"calls", "12.10", NULL}),
+           &(struct invoice_purse){.grants = &grants[1], .grant_count = 1});
   /* net 10 less 8: the tax in the price less that on the credit, 2.10 - 1.68 */
   assert_taxes(&i, "nl 0.21 of 2.00 = 0.42; total 2.42");
 }
