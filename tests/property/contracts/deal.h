@@ -204,6 +204,10 @@ static inline void make_change(struct deal *d, const struct contract_terms *c, s
     seconds month = month_around(x->at, d->day).from;
     x->at = month > c->from ? month : x->at;
   }
+  if (c->term_months > 0 && chance(d, 20)) { /* at the end of a term, which is then over */
+    seconds end = add_months(c->from, c->term_months * (1 + (int)pick(d, 3)));
+    x->at = end < until ? end : x->at;
+  }
   x->when = chance(d, 60) ? NOW : c->term_months > 0 && chance(d, 40) ? TERM_END : PERIOD_END;
   some_counts(d, x->counts, x->counted, 15);
   x->add_on_count = some_add_ons(d, x->add_ons, 15);
@@ -232,6 +236,21 @@ static inline void make_phases(struct deal *d, struct contract_terms *c) {
   }
 }
 
+/* Around a moment of the following year at which clocks go back: seconds that exist twice. */
+static inline seconds near_clock_change(struct deal *d, seconds t) {
+  for (int day = 0; day < 366; day++, t += DAY_S) {
+    if (local_time(t).tm_gmtoff > local_time(t + DAY_S).tm_gmtoff) {
+      seconds low = t, high = t + DAY_S;
+      while (high - low > 1) {
+        seconds middle = (low + high) / 2;
+        *(local_time(middle).tm_gmtoff == local_time(t).tm_gmtoff ? &low : &high) = middle;
+      }
+      return high - 7200 + pick(d, 14400);
+    }
+  }
+  return t;
+}
+
 static inline void make_contract(struct deal *d, seconds from, seconds to, struct contract_terms *c) {
   *c = (struct contract_terms){.plan = (int)pick(d, PLANS), .from = some_second(d, from, from + (to - from) / 2)};
   if (chance(d, 50)) {
@@ -240,6 +259,9 @@ static inline void make_contract(struct deal *d, seconds from, seconds to, struc
     seconds date = clocks_show(l.tm_year + 1900, l.tm_mon + 1, day, 0);
     c->from_is_date = date >= from;
     c->from = c->from_is_date ? date : c->from;
+  } else if (chance(d, 40)) {
+    seconds near = near_clock_change(d, from);
+    c->from = near > from && near < to - 2 ? near : c->from;
   }
   c->to = chance(d, 40) ? some_second(d, c->from + 2, to) : to;
   if (chance(d, 40)) {
