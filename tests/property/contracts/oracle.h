@@ -8,6 +8,8 @@
 #include <gmp.h>
 #include <string.h>
 
+/* Open contracts go on for ever; nobody looks further than this behind what the deal looks at. */
+#define HORIZON_S (1600 * DAY_S)
 enum { PARTS_MAX = 64, EVENTS_MAX = 400, SEATS = 2 + ADD_ONS };
 enum cause { START, PHASE, CHANGE };
 enum kind { USAGE, FEE, TRUE_UP };
@@ -371,7 +373,7 @@ static inline void run_in_advance(struct oracle *o, struct fee_key k) {
   for (int i = 0; i < o->part_count; i++) {
     const struct naive_part *p = &o->parts[i];
     runs = neighbour(o, i, -1) ? runs : -1;
-    for (seconds s = p->from; s < p->to && s <= o->deal->to + 800 * DAY_S;) {
+    for (seconds s = p->from; s < p->to && s <= o->deal->to + HORIZON_S;) {
       meet_border(o, i, k, s, &runs);
       s = interval_at(o, p, k.every, s).to;
     }
@@ -384,7 +386,7 @@ static inline void run_in_advance(struct oracle *o, struct fee_key k) {
 static inline void run_in_arrears(struct oracle *o, struct fee_key k) {
   for (int i = 0; i < o->part_count; i++) {
     const struct naive_part *p = &o->parts[i];
-    for (seconds s = p->from; s < p->to && s <= o->deal->to + 800 * DAY_S;) {
+    for (seconds s = p->from; s < p->to && s <= o->deal->to + HORIZON_S;) {
       struct spell now = {.whole = interval_at(o, p, k.every, s), .from = s, .part = i};
       now.until = sooner(now.whole.to, p->to);
       if (fee_held(o, p, k, s, &now)) {
