@@ -75,14 +75,13 @@ bool invoice_read(struct api_call *call, struct book *book, struct error *err) {
   if (!find_invoice(call, book, &f, err)) {
     return false;
   }
-  buf_add(&call->out, f.document);
+  document_print(f.document, &call->out);
   return true;
 }
 
 bool pdf_read(struct api_call *call, struct book *book, struct error *err) {
   struct found f;
-  return find_invoice(call, book, &f, err) &&
-         document_pdf(f.document, book_catalog(book)->seller.logo_path, &call->out, err);
+  return find_invoice(call, book, &f, err) && document_pdf(f.document, book_catalog(book), &call->out, err);
 }
 
 bool ubl_read(struct api_call *call, struct book *book, struct error *err) {
@@ -199,7 +198,7 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
     return false;
   }
   must(f.found);
-  buf_add(&call->out, f.document);
+  document_print(f.document, &call->out);
   call->status = existed ? 200 : 201;
   return true;
 }

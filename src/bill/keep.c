@@ -34,11 +34,11 @@ static bool take_integer(const struct db_row *row, void *context, struct error *
 
 /* "NW-2026-000001": one series a seller and year; the number is taken in the transaction that uses it, so none is lost.
  */
-static bool next_number(struct arena *arena, struct db *db, const struct catalog *catalog, bool credit, instant now,
+static bool next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit, instant now,
                         slice *series, slice *number, struct error *err) {
   int64_t next = 0;
-  *series = slice_of(arena_printf(arena, SLICE_FMT "%s%d-", SLICE_ARG(catalog->seller.invoice_prefix),
-                                  credit ? "CN-" : "", time_civil_utc(now).year));
+  *series = slice_of(arena_printf(arena, SLICE_FMT "%s%d-", SLICE_ARG(seller->invoice_prefix), credit ? "CN-" : "",
+                                  time_civil_utc(now).year));
   if (!db_run(db, "INSERT INTO sequence(name, next) VALUES($1, 2) ON CONFLICT(name) DO UPDATE SET next = next + 1",
               DB_VALUES(DB_T(*series)), NULL, err) ||
       !db_query(db, "SELECT next - 1 FROM sequence WHERE name = $1", DB_VALUES(DB_T(*series)), take_integer, &next,
@@ -161,10 +161,11 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
                   enum invoice_status status, struct error *err) {
   struct buf document;
   buf_init(&document, DOCUMENT_BYTES_MAX);
-  invoice_to_json(i, &document);
+  invoice_to_kept(i, &document);
+  slice packed = {0};
   bool ok = !document.failed ||
             error_set(err, ERR_LIMIT, "the invoice document is larger than %zu bytes", DOCUMENT_BYTES_MAX);
-  ok = ok &&
+  ok = ok && document_pack(buf_slice(&document), &packed, err) &&
        db_run(db,
               "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
               "status, total, paid,"
@@ -172,10 +173,11 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
               " $16, $9, $17, $10, $11, $12, $13, $14, $15)",
               DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
                         DB_I(i->period.from.ns), DB_I(i->period.to.ns), DB_T(slice_of(i->customer->currency->code)),
-                        DB_A(i->total), DB_I(i->issued.ns), DB_I(i->due.ns), DB_B(buf_slice(&document)),
-                        DB_I((int64_t)position), DB_T(i->part), DB_T(i->catalog->digest_hex),
-                        DB_T(slice_of(invoice_status_name(status))), DB_A(i->prepaid)),
+                        DB_A(i->total), DB_I(i->issued.ns), DB_I(i->due.ns), DB_B(packed), DB_I((int64_t)position),
+                        DB_T(i->part), DB_T(i->catalog->digest_hex), DB_T(slice_of(invoice_status_name(status))),
+                        DB_A(i->prepaid)),
               NULL, err);
+  free((void *)(uintptr_t)packed.ptr);
   buf_free(&document);
   return ok;
 }
@@ -217,7 +219,8 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
   if (use_count > 0 && !credit_activate(db, ledger, draft->customer->id, now, err)) {
     return false;
   }
-  if (!next_number(arena, db, draft->catalog, invoice_is_credit(draft), now, &series, &number, err)) {
+  if (!next_number(arena, db, catalog_seller(draft->catalog, draft->customer), invoice_is_credit(draft), now, &series,
+                   &number, err)) {
     return false;
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);
@@ -250,7 +253,11 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .catalog = db_bytes(row, 15),
                              .journal_position = (uint64_t)db_int(row, 10),
                              .document = db_bytes(row, 11)};
-  return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+  struct arena *arena = arena_new();
+  bool ok = document_unpack(arena, db_bytes(row, 11), &i.document, err) && db_amount(row, 6, &i.total, err) &&
+            db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+  arena_free(arena);
+  return ok;
 }
 
 #define COLUMNS                                                                                                        \

@@ -5,6 +5,11 @@
 #include "base/json.h"
 #include "bill/bill.h"
 
+/* The document in its compact form, into an empty buffer. */
+void invoice_to_kept(const struct invoice *invoice, struct buf *out);
+/* As it is kept in the store. `packed` is the caller's to free. */
+MUST_USE bool document_pack(slice document, slice *packed, struct error *err);
+MUST_USE bool document_unpack(struct arena *arena, slice kept, slice *document, struct error *err);
 /* BLAKE2b-256 over the compact form of the document without its member "seal". */
 void document_seal(const struct json *document, char seal_hex[65]);
 /* "2.49 per GPU-hour", "0.55 per 1000000 tokens" for people, from a line's unit_price. */
@@ -22,6 +27,24 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_UP SLICE("rounding up")     /* the customer owes more than the exact sum */
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
+
+/* ---- taxes.c ---- */
+/* Finds the tax of each line and makes prices that include it net; exact and subtotal follow. What is added to the
+ * lines later names its tax itself. */
+MUST_USE bool taxes_find(struct arena *arena, struct invoice *invoice, struct invoice_line *lines,
+                         struct invoice_tax **taxes, struct error *err);
+/* Bases, amounts and their sum, once all lines are there. */
+MUST_USE bool taxes_settle(struct invoice *invoice, struct invoice_tax *taxes, struct error *err);
+/* gross x r / (1 + r), rounded once. */
+MUST_USE bool tax_included(amount gross, rate of, const struct currency *currency, amount *out, struct error *err);
+/* What is included, and the tax on the rest of the base, rounded once. */
+MUST_USE bool tax_on(amount base, amount gross, amount included, rate of, const struct currency *currency, amount *out,
+                     struct error *err);
+void put_taxes(struct json_out *w, const struct invoice *i);
+void put_line_tax(struct json_out *w, const struct invoice *i, const struct invoice_line *line);
+/* ---- check_taxes.c ---- */
+/* Bases are sums of lines, amounts follow from bases and rates, together they are the tax. */
+MUST_USE bool check_taxes(const struct json *document, slice number, told *bad, void *context, struct error *err);
 
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
