@@ -38,8 +38,7 @@ bool part_opens(const struct customer *customer, const struct contract *part, bo
 static bool nth_interval(const struct customer *customer, instant start, int months, int n, struct period *out,
                          struct error *err) {
   struct time_span from = {.months = months * n}, to = {.months = months * (n + 1)};
-  out->from = start; /* not by its civil time, which may exist twice */
-  return (n == 0 || time_add_span(start, from, customer->time_zone, &out->from, err)) &&
+  return time_add_span(start, from, customer->time_zone, &out->from, err) &&
          time_add_span(start, to, customer->time_zone, &out->to, err);
 }
 
