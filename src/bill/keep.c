@@ -547,6 +547,22 @@ static bool no_one_adjusts(struct arena *arena, struct db *db, slice id, struct 
                    SLICE_ARG(id), SLICE_ARG(c.number));
 }
 
+/* What it adjusted would be adjusted again from the beginning, over what a later document has accounted for. */
+static bool no_one_goes_on(struct arena *arena, struct db *db, slice id, struct error *err) {
+  struct carrier c = {.arena = arena};
+  if (!db_query(db,
+                "SELECT i.number FROM invoice_adjustment own JOIN invoice_adjustment j ON j.invoice = own.invoice"
+                " JOIN invoice i ON i.id = j.carrier WHERE own.carrier = $1 AND i.id <> $1 AND i.status <> 'void'"
+                " AND (j.to_event, j.as_of) > (own.to_event, own.as_of) ORDER BY i.number DESC LIMIT 1",
+                DB_VALUES(DB_T(id)), take_carrier, &c, err)) {
+    return false;
+  }
+  return c.number.len == 0 ||
+         error_set(err, ERR_CONFLICT,
+                   "invoice " SLICE_FMT " adjusts one that " SLICE_FMT " adjusts further: void that one first",
+                   SLICE_ARG(id), SLICE_ARG(c.number));
+}
+
 static bool void_found(struct db *db, struct ledger *ledger, const struct found_invoice *f, instant now,
                        struct error *err) {
   const struct stored_invoice *i = &f->invoice;
@@ -561,8 +577,9 @@ static bool void_found(struct db *db, struct ledger *ledger, const struct found_
   if (amount_cmp(i->paid, prepaid) != 0) {
     return error_set(err, ERR_CONFLICT, "invoice " SLICE_FMT " has payments: it can not be voided", SLICE_ARG(i->id));
   }
-  return no_one_adjusts(f->arena, db, i->id, err) && notes_allow_void(f->arena, db, i, err) &&
-         commitments_can_void(f->arena, db, i->id, err) && reverse_all(f->arena, ledger, i->id, document, now, err) &&
+  return no_one_adjusts(f->arena, db, i->id, err) && no_one_goes_on(f->arena, db, i->id, err) &&
+         notes_allow_void(f->arena, db, i, err) && commitments_can_void(f->arena, db, i->id, err) &&
+         reverse_all(f->arena, ledger, i->id, document, now, err) &&
          reverse_breakage(f->arena, ledger, i->id, document, now, err) && credit_return(db, ledger, i->id, now, err) &&
          db_run(db, "UPDATE invoice SET status = 'void', paid = '0' WHERE id = $1", DB_VALUES(DB_T(i->id)), NULL,
                 err) &&

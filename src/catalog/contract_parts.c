@@ -18,16 +18,31 @@ struct state {
 
 /* ---- when a change takes effect ---- */
 
+static bool nth_term(const struct state *s, int n, instant *end, struct error *err) {
+  const struct time_span *term = &s->draft->term;
+  struct time_span span = {term->months * n, term->days * n, term->seconds * n};
+  return time_add_span(s->draft->base.from, span, s->customer->time_zone, end, err);
+}
+
+/* Beyond the end of time is after `at` as well. */
+static bool ends_by(const struct state *s, int n, instant at) {
+  struct error ignored;
+  instant end;
+  return nth_term(s, n, &end, &ignored) && end.ns <= at.ns;
+}
+
+/* The first end after `at`, by halves: terms of an hour are two million until 2199. */
 static bool term_end(const struct state *s, instant at, instant *out, struct error *err) {
-  instant end = s->draft->base.from;
-  for (int i = 1; end.ns <= at.ns; i++) {
-    struct time_span n = {s->draft->term.months * i, s->draft->term.days * i, s->draft->term.seconds * i};
-    if (!time_add_span(s->draft->base.from, n, s->customer->time_zone, &end, err)) {
-      return false;
-    }
+  int low = 0, high = 1;
+  while (ends_by(s, high, at)) {
+    low = high;
+    high *= 2;
   }
-  *out = end;
-  return true;
+  while (high - low > 1) {
+    int middle = low + (high - low) / 2;
+    *(ends_by(s, middle, at) ? &low : &high) = middle;
+  }
+  return nth_term(s, high, out, err);
 }
 
 static bool effect_of(const struct state *s, struct change *c, struct error *err) {

@@ -92,27 +92,44 @@ static bool push(struct advancing *a, const struct contract *contract, const str
 
 /* ---- when an interval begins ---- */
 
-/* All fees in advance of one kind of interval that begin at `s`, which lies in `interval`. */
+/* A fee that goes on from the part before was charged up to where that was meant to end. */
+static instant charged_until(const struct advancing *a, const struct contract *part, const struct held_fee *held,
+                             struct seat seat, struct period interval) {
+  const struct contract *before = part_before(a->customer, part);
+  if (!before || part->from.ns <= interval.from.ns) {
+    return part->from;
+  }
+  struct held_fee running = held_for(a->catalog, a->customer, before, interval, seat, held->fee);
+  bool goes_on = held_same(&running, held);
+  return goes_on ? later(part->from, earlier(interval.to, contract_planned_to(before))) : part->from;
+}
+
+/* One that begins at `s`, which lies in `interval`. */
+static bool begin_fee(struct advancing *a, const struct contract *part, const struct held_fee *held, struct seat seat,
+                      instant s, struct period interval, struct error *err) {
+  struct period covered = {s, earlier(interval.to, contract_planned_to(part))};
+  if (held->fee->every == FEE_ONCE) {
+    return held_before(a->catalog, a->customer, part, seat, held->fee) ||
+           push(a, part, held, covered, covered, false, err);
+  }
+  if (s.ns == part->from.ns) {
+    covered.from = charged_until(a, part, held, seat, interval);
+  }
+  return covered.from.ns >= covered.to.ns || push(a, part, held, covered, interval, false, err);
+}
+
+/* All fees in advance of one kind of interval that begin at `s`. */
 static bool begin_at(struct advancing *a, const struct contract *part, enum fee_every every, instant s,
                      struct period interval, struct error *err) {
   const struct plan *terms[TERMS_MAX];
   quantity times[TERMS_MAX];
   size_t count = terms_of(a->catalog, part, s, terms, times);
-  const struct contract *before = part_before(a->customer, part);
-  struct period covered = {s, earlier(interval.to, contract_planned_to(part))};
   for (size_t t = 0; t < count; t++) {
     for (size_t i = 0; i < terms[t]->fee_count; i++) {
       const struct fee *fee = &terms[t]->fees[i];
-      if (!fee->in_advance || fee->every != every) {
-        continue;
-      }
       struct held_fee held = {fee, terms[t], fee_count_in(part, fee), times[t]};
-      bool goes_on = false;
-      if (before && s.ns == part->from.ns && (s.ns != interval.from.ns || every == FEE_ONCE)) {
-        struct held_fee running = held_for(a->catalog, a->customer, before, interval, fee);
-        goes_on = held_same(&running, &held);
-      }
-      if (!goes_on && !push(a, part, &held, covered, every == FEE_ONCE ? covered : interval, false, err)) {
+      if (fee->in_advance && fee->every == every &&
+          !begin_fee(a, part, &held, seat_of(part, terms, t), s, interval, err)) {
         return false;
       }
     }
@@ -146,15 +163,14 @@ static bool begins_once(struct advancing *a, const struct contract *part, bool o
 
 /* ---- when an interval ends ---- */
 
-static bool end_of_interval(struct advancing *a, const struct contract *part, const struct fee *fee,
+static bool end_of_interval(struct advancing *a, const struct contract *part, const struct held_fee *held,
                             struct period interval, struct error *err) {
   instant x = earlier(interval.to, part->to);
   struct period covered = {later(interval.from, part->from), x};
   if (!in_window(a, x) || covered.from.ns >= x.ns) {
     return true;
   }
-  struct held_fee held = held_at(a->catalog, part, covered.from, fee);
-  return held.fee == NULL || push(a, part, &held, covered, interval, false, err);
+  return push(a, part, held, covered, interval, false, err);
 }
 
 /* Quarters and years in arrears: looked up as of the beginning of what is charged. */
@@ -171,7 +187,8 @@ static bool ends_in_arrears(struct advancing *a, const struct contract *part, en
     for (size_t k = 0; k < count; k++) {
       for (size_t i = 0; i < terms[k]->fee_count; i++) {
         const struct fee *fee = &terms[k]->fees[i];
-        if (!fee->in_advance && fee->every == every && !end_of_interval(a, part, fee, interval, err)) {
+        const struct held_fee held = {fee, terms[k], fee_count_in(part, fee), times[k]};
+        if (!fee->in_advance && fee->every == every && !end_of_interval(a, part, &held, interval, err)) {
           return false;
         }
       }
@@ -202,8 +219,9 @@ static bool credit_rest(struct advancing *a, const struct contract *part, enum f
       if (!fee->in_advance || fee->every != every) {
         continue;
       }
-      struct held_fee held = held_for(a->catalog, a->customer, part, interval, fee);
-      struct held_fee next = after ? held_at(a->catalog, after, after->from, fee) : (struct held_fee){0};
+      struct seat seat = seat_of(part, terms, k);
+      struct held_fee held = held_for(a->catalog, a->customer, part, interval, seat, fee);
+      struct held_fee next = after ? held_at(a->catalog, after, after->from, seat, fee) : (struct held_fee){0};
       if (held.fee && !held_same(&held, &next) && !push(a, part, &held, rest, interval, true, err)) {
         return false;
       }
@@ -297,30 +315,43 @@ bool charge_opening(struct arena *arena, const struct catalog *catalog, const st
   return true;
 }
 
-/* The share of a stretch, whenever it is charged: it counts towards a minimum of that time. */
-bool long_fees_within(const struct catalog *catalog, const struct stretch *s, amount *sum, struct error *err) {
+/* What was charged for an interval counts, also where a later version of the plan no longer has it. */
+static bool fees_of_interval(const struct catalog *catalog, const struct stretch *s, enum fee_every every,
+                             struct period interval, instant t, amount *sum, struct error *err) {
   const struct contract *part = s->segment->contract;
-  for (size_t k = 0; k < s->term_count; k++) {
-    for (size_t i = 0; i < s->terms[k]->fee_count; i++) {
-      const struct fee *fee = &s->terms[k]->fees[i];
-      if (!fee_is_long(fee) || fee->every == FEE_ONCE) {
+  const struct plan *terms[TERMS_MAX];
+  quantity times[TERMS_MAX];
+  struct period covered = {t, earlier(interval.to, s->to)};
+  size_t count = terms_of(catalog, part, later(interval.from, part->from), terms, times);
+  for (size_t k = 0; k < count; k++) {
+    for (size_t i = 0; i < terms[k]->fee_count; i++) {
+      const struct fee *fee = &terms[k]->fees[i];
+      amount share;
+      quantity units;
+      if (!fee_is_long(fee) || fee->every != every) {
         continue;
       }
-      for (instant t = s->from; t.ns < s->to.ns;) {
-        struct period interval;
-        amount share;
-        quantity units;
-        if (!fee_interval(s->customer, part, fee->every, t, &interval, err)) {
-          return false;
-        }
-        struct held_fee held = held_for(catalog, s->customer, part, interval, fee);
-        struct period covered = {t, earlier(interval.to, s->to)};
-        if (held.fee &&
-            (!held_amount(&held, covered, interval, &share, &units, err) || !amount_add(*sum, share, sum, err))) {
-          return false;
-        }
-        t = interval.to;
+      struct held_fee held = held_for(catalog, s->customer, part, interval, seat_of(part, terms, k), fee);
+      if (!held_amount(&held, covered, interval, &share, &units, err) || !amount_add(*sum, share, sum, err)) {
+        return false;
       }
+    }
+  }
+  return true;
+}
+
+/* The share of a stretch, whenever it is charged: it counts towards a minimum of that time. */
+bool long_fees_within(const struct catalog *catalog, const struct stretch *s, amount *sum, struct error *err) {
+  static const enum fee_every all[] = {FEE_MONTH, FEE_QUARTER, FEE_YEAR};
+  const struct contract *part = s->segment->contract;
+  for (size_t i = 0; i < sizeof all / sizeof *all && part_has_long_fee(catalog, part); i++) {
+    for (instant t = s->from; t.ns < s->to.ns;) {
+      struct period interval;
+      if (!fee_interval(s->customer, part, all[i], t, &interval, err) ||
+          !fees_of_interval(catalog, s, all[i], interval, t, sum, err)) {
+        return false;
+      }
+      t = interval.to;
     }
   }
   return true;

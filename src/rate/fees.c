@@ -11,12 +11,6 @@ static instant charging_since(const struct catalog *catalog, const struct segmen
   return from.ns > first->valid_from.ns ? from : first->valid_from;
 }
 
-/* Not again in a part that carries on what the one before had. */
-static bool is_new(const struct catalog *catalog, const struct stretch *stretch, const struct fee *fee) {
-  const struct contract *before = part_before(stretch->customer, stretch->segment->contract);
-  return before == NULL || held_at(catalog, before, before->from, fee).fee == NULL;
-}
-
 static bool fee_share(const struct fee *fee, const struct stretch *stretch, quantity times, struct fraction *share,
                       struct error *err) {
   *share = FRACTION_ONE;
@@ -70,6 +64,12 @@ static bool charge_fee(struct arena *arena, const struct stretch *stretch, const
   return true;
 }
 
+/* Not again in a part that carries on what the one before had. */
+static bool is_new(const struct catalog *catalog, const struct stretch *stretch, size_t term, const struct fee *fee) {
+  const struct contract *part = stretch->segment->contract;
+  return !held_before(catalog, stretch->customer, part, seat_of(part, stretch->terms, term), fee);
+}
+
 bool charge_fees(struct arena *arena, const struct catalog *catalog, const struct stretch *stretch,
                  struct charges *charges, struct error *err) {
   instant start = charging_since(catalog, stretch->segment);
@@ -77,7 +77,7 @@ bool charge_fees(struct arena *arena, const struct catalog *catalog, const struc
   for (size_t t = 0; t < stretch->term_count; t++) {
     for (size_t i = 0; i < stretch->terms[t]->fee_count; i++) {
       const struct fee *fee = &stretch->terms[t]->fees[i];
-      bool due = !fee_is_long(fee) && (fee->every != FEE_ONCE || (starts_here && is_new(catalog, stretch, fee)));
+      bool due = !fee_is_long(fee) && (fee->every != FEE_ONCE || (starts_here && is_new(catalog, stretch, t, fee)));
       if (due && !charge_fee(arena, stretch, fee, stretch->times[t], charges, err)) {
         return false;
       }

@@ -76,12 +76,26 @@ bool fee_is_long(const struct fee *fee) {
   return fee->in_advance || fee->every == FEE_QUARTER || fee->every == FEE_YEAR;
 }
 
-struct held_fee held_at(const struct catalog *catalog, const struct contract *part, instant t, const struct fee *like) {
+struct seat seat_of(const struct contract *part, const struct plan *const *terms, size_t index) {
+  size_t plan = part->own ? 1 : 0;
+  if (index < plan) {
+    return (struct seat){.kind = SEAT_OWN};
+  }
+  bool is_plan = index == plan && slice_eq(terms[index]->name, part->plan_name);
+  return is_plan ? (struct seat){.kind = SEAT_PLAN} : (struct seat){SEAT_ADD_ON, terms[index]->name};
+}
+
+static bool seat_eq(struct seat a, struct seat b) {
+  return a.kind == b.kind && slice_eq(a.add_on, b.add_on);
+}
+
+struct held_fee held_at(const struct catalog *catalog, const struct contract *part, instant t, struct seat seat,
+                        const struct fee *like) {
   const struct plan *terms[TERMS_MAX];
   quantity times[TERMS_MAX];
   size_t count = terms_of(catalog, part, t, terms, times);
   for (size_t i = 0; i < count; i++) {
-    for (size_t k = 0; k < terms[i]->fee_count; k++) {
+    for (size_t k = 0; seat_eq(seat, seat_of(part, terms, i)) && k < terms[i]->fee_count; k++) {
       const struct fee *fee = &terms[i]->fees[k];
       if (fee->every == like->every && fee->in_advance == like->in_advance && slice_eq(fee->name, like->name)) {
         return (struct held_fee){fee, terms[i], fee_count_in(part, fee), times[i]};
@@ -91,18 +105,25 @@ struct held_fee held_at(const struct catalog *catalog, const struct contract *pa
   return (struct held_fee){0};
 }
 
+bool held_before(const struct catalog *catalog, const struct customer *customer, const struct contract *part,
+                 struct seat seat, const struct fee *fee) {
+  const struct contract *before = part_before(customer, part);
+  return before != NULL && held_at(catalog, before, before->from, seat, fee).fee != NULL;
+}
+
 bool held_same(const struct held_fee *a, const struct held_fee *b) {
   return a->fee && b->fee && amount_cmp(a->fee->each, b->fee->each) == 0 && quantity_cmp(a->count, b->count) == 0 &&
          quantity_cmp(a->times, b->times) == 0;
 }
 
 struct held_fee held_for(const struct catalog *catalog, const struct customer *customer, const struct contract *part,
-                         struct period interval, const struct fee *like) {
-  struct held_fee held = held_at(catalog, part, part->from.ns > interval.from.ns ? part->from : interval.from, like);
+                         struct period interval, struct seat seat, const struct fee *like) {
+  instant since = part->from.ns > interval.from.ns ? part->from : interval.from;
+  struct held_fee held = held_at(catalog, part, since, seat, like);
   const struct contract *before = part_before(customer, part);
   if (part->from.ns <= interval.from.ns || before == NULL) {
     return held;
   }
-  struct held_fee earlier = held_for(catalog, customer, before, interval, like);
+  struct held_fee earlier = held_for(catalog, customer, before, interval, seat, like);
   return held_same(&earlier, &held) ? earlier : held;
 }

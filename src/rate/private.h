@@ -162,6 +162,12 @@ const struct contract *part_after(const struct customer *customer, const struct 
 MUST_USE bool part_opens(const struct customer *customer, const struct contract *part, bool *opens, struct error *err);
 MUST_USE bool fee_interval(const struct customer *customer, const struct contract *part, enum fee_every every,
                            instant t, struct period *out, struct error *err);
+/* Which of the terms a fee belongs to: the same name in the plan and in an add-on are two fees. */
+struct seat {
+  enum seat_kind { SEAT_OWN, SEAT_PLAN, SEAT_ADD_ON } kind;
+  slice add_on;
+};
+struct seat seat_of(const struct contract *part, const struct plan *const *terms, size_t index);
 struct held_fee {
   const struct fee *fee; /* NULL: none */
   const struct plan *plan;
@@ -169,12 +175,16 @@ struct held_fee {
 };
 quantity fee_count_in(const struct contract *part, const struct fee *fee);
 bool fee_is_long(const struct fee *fee); /* charged by intervals of its own: advance.c */
-/* The fee of that name and kind in force at `t`. */
-struct held_fee held_at(const struct catalog *catalog, const struct contract *part, instant t, const struct fee *like);
+/* The fee of that seat, name and kind in force at `t`. */
+struct held_fee held_at(const struct catalog *catalog, const struct contract *part, instant t, struct seat seat,
+                        const struct fee *like);
+/* Does the part before have a fee that is charged once? Then it is not charged again. */
+bool held_before(const struct catalog *catalog, const struct customer *customer, const struct contract *part,
+                 struct seat seat, const struct fee *fee);
 /* As it was charged for an interval that reaches into the part: a fee that goes on unchanged from the part before was
  * charged there. */
 struct held_fee held_for(const struct catalog *catalog, const struct customer *customer, const struct contract *part,
-                         struct period interval, const struct fee *like);
+                         struct period interval, struct seat seat, const struct fee *like);
 bool held_same(const struct held_fee *a, const struct held_fee *b); /* the same money */
 
 /* ---- advance.c ---- */

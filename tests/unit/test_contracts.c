@@ -22,7 +22,11 @@
   "  - {name: yearly, fees: [{name: Year, price: 3650, every: year, in_advance: true}]}\n"                             \
   "  - {name: quarterly, fees: [{name: Quarter, price: 900, every: quarter}]}\n"                                       \
   "  - {name: floor, minimum: 1000, fees: [{name: Base, price: 310, in_advance: true}]}\n"                             \
-  "  - {name: backup, fees: [{name: Backup, price: 31}]}\n"
+  "  - {name: backup, fees: [{name: Backup, price: 31}]}\n"                                                            \
+  "  - {name: care, fees: [{name: Base, price: 31, in_advance: true}]}\n"                                              \
+  "  - {name: welcome, fees: [{name: Gift, price: 50, every: once, in_advance: true}]}\n"                              \
+  "  - {name: shrinks, minimum: 1000, fees: [{name: Base, price: 310, in_advance: true}]}\n"                           \
+  "  - {name: shrinks, valid_from: 2026-10-11, minimum: 1000}\n"
 
 static struct catalog *load(const char *customer) {
   struct catalog *catalog;
@@ -256,6 +260,70 @@ static void test_two_changes_in_a_day(void **state) {
   catalog_free(catalog);
 }
 
+/* ---- what goes on ---- */
+
+/* The first phase was charged to its own end only, so that the same fee of the next begins there. */
+static void test_the_same_fee_in_the_next_phase(void **state) {
+  (void)state;
+  struct catalog *catalog =
+      load("{id: a, contracts: [{plan: floor, from: 2026-10-01, phases: [{plan: pro, for: 10 days}]}]}");
+  opening_charges(catalog, "2026-10-01T00:00:00Z", "Base 100");
+  opening_charges(catalog, "2026-10-11T00:00:00Z", "Base 210");
+  catalog_free(catalog);
+}
+
+/* A change ends phases to come: the fee goes on beyond where the phase, and what was charged, would have ended. */
+static void test_a_change_ends_a_phase_but_not_its_fee(void **state) {
+  (void)state;
+  struct catalog *catalog =
+      load("{id: a, contracts: [{plan: max, from: 2026-10-01, phases: [{plan: pro, for: 10 days}], "
+           "changes: [{at: 2026-10-06, plan: floor}]}]}");
+  opening_charges(catalog, "2026-10-01T00:00:00Z", "Base 100");
+  period_charges(catalog, "2026-10", "Setup 50; minimum spend 578.709677419355; Base 210; Base 310");
+  catalog_free(catalog);
+}
+
+/* Base of the add-on is not Base of the plan. */
+static void test_an_add_on_with_the_plans_fee_name(void **state) {
+  (void)state;
+  struct catalog *catalog = load("{id: a, contracts: [{plan: pro, from: 2026-10-01, add_ons: [{plan: care}], "
+                                 "changes: [{at: 2026-10-11, plan: max}]}]}");
+  opening_charges(catalog, "2026-10-01T00:00:00Z", "Base 310; Base 31");
+  period_charges(catalog, "2026-10", "Setup 50; Base, unused time -210; Base 420; Base 620; Base 31");
+  catalog_free(catalog);
+  catalog = load("{id: a, contracts: [{plan: pro, from: 2026-10-01, add_ons: [{plan: care}], "
+                 "changes: [{at: 2026-10-11, remove: care}]}]}");
+  period_charges(catalog, "2026-10", "Setup 50; Base, unused time -21; Base 310");
+  catalog_free(catalog);
+}
+
+static void test_once_in_advance_is_once(void **state) {
+  (void)state;
+  struct catalog *catalog = load(
+      "{id: a, contracts: [{plan: welcome, from: 2026-10-01, changes: [{at: 2026-10-11, quantities: {Gift: 3}}]}]}");
+  opening_charges(catalog, "2026-10-01T00:00:00Z", "Gift 50");
+  period_charges(catalog, "2026-10", "");
+  catalog_free(catalog);
+}
+
+/* The month was charged with 310 before the plan's new version dropped the fee: both stretches have their share. */
+static void test_minimum_counts_a_fee_that_a_version_dropped(void **state) {
+  (void)state;
+  struct catalog *catalog = load("{id: a, contracts: [{plan: shrinks, from: 2026-10-01}]}");
+  period_charges(catalog, "2026-10", "minimum spend 222.58064516129; minimum spend 467.41935483871");
+  period_charges(catalog, "2026-11", "minimum spend 1000");
+  catalog_free(catalog);
+}
+
+/* 01:30Z is the second 02:30 of that night; counted by its civil time, the year would begin an hour earlier. */
+static void test_a_year_from_a_second_that_exists_twice(void **state) {
+  (void)state;
+  struct catalog *catalog =
+      load("{id: a, time_zone: Europe/Amsterdam, contracts: [{plan: yearly, from: \"2026-10-25T01:30:00Z\"}]}");
+  opening_charges(catalog, "2026-10-25T01:30:00Z", "Year 3650");
+  catalog_free(catalog);
+}
+
 /* ---- what is refused ---- */
 
 static void assert_refused(const char *customer, const char *why) {
@@ -303,6 +371,12 @@ int main(void) {
       cmocka_unit_test(test_cancel),
       cmocka_unit_test(test_quantities_and_add_ons),
       cmocka_unit_test(test_two_changes_in_a_day),
+      cmocka_unit_test(test_the_same_fee_in_the_next_phase),
+      cmocka_unit_test(test_a_change_ends_a_phase_but_not_its_fee),
+      cmocka_unit_test(test_an_add_on_with_the_plans_fee_name),
+      cmocka_unit_test(test_once_in_advance_is_once),
+      cmocka_unit_test(test_minimum_counts_a_fee_that_a_version_dropped),
+      cmocka_unit_test(test_a_year_from_a_second_that_exists_twice),
       cmocka_unit_test(test_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
