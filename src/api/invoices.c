@@ -75,7 +75,7 @@ bool invoice_read(struct api_call *call, struct book *book, struct error *err) {
   if (!find_invoice(call, book, &f, err)) {
     return false;
   }
-  buf_add(&call->out, f.document);
+  document_print(f.document, &call->out);
   return true;
 }
 
@@ -199,7 +199,7 @@ bool finalize_apply(struct api_call *call, struct book *book, struct error *err)
     return false;
   }
   must(f.found);
-  buf_add(&call->out, f.document);
+  document_print(f.document, &call->out);
   call->status = existed ? 200 : 201;
   return true;
 }

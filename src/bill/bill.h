@@ -89,6 +89,8 @@ MUST_USE bool invoice_purse_stated(struct arena *arena, slice document, struct i
 struct json;
 #define DOCUMENT_BYTES_MAX ((size_t)256 << 20)
 MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err);
+/* A kept document in the form for people, one member a line; as it is when it can not be read. */
+void document_print(slice document, struct buf *out);
 /* A member that is money; the error names it. */
 MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */

@@ -1,5 +1,53 @@
 /* The invoice document read back: parsing, its seal, its amounts, and the names of the accounts it moves. */
 #include "bill/private.h"
+#include <stdlib.h>
+#include <zstd.h>
+
+#define PACK_LEVEL 1
+
+/* Documents are text that repeats itself: packed they take a tenth. What begins with '{' was kept before they were. */
+bool document_pack(slice document, slice *packed, struct error *err) {
+  size_t room = ZSTD_compressBound(document.len);
+  char *bytes = mem_alloc(room);
+  size_t size = ZSTD_compress(bytes, room, document.ptr, document.len, PACK_LEVEL);
+  *packed = (slice){bytes, size};
+  if (ZSTD_isError(size)) {
+    free(bytes);
+    return error_set(err, ERR_IO, "packing an invoice document: %s", ZSTD_getErrorName(size));
+  }
+  return true;
+}
+
+bool document_unpack(struct arena *arena, slice kept, slice *document, struct error *err) {
+  *document = kept;
+  if (kept.len == 0 || kept.ptr[0] == '{') {
+    return true;
+  }
+  unsigned long long size = ZSTD_getFrameContentSize(kept.ptr, kept.len);
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > DOCUMENT_BYTES_MAX) {
+    return error_set(err, ERR_CORRUPT, "a kept invoice document is damaged");
+  }
+  char *bytes = arena_alloc(arena, (size_t)size + 1);
+  if (ZSTD_decompress(bytes, (size_t)size, kept.ptr, kept.len) != size) {
+    return error_set(err, ERR_CORRUPT, "a kept invoice document is damaged");
+  }
+  *document = (slice){bytes, (size_t)size};
+  return true;
+}
+
+void document_print(slice document, struct buf *out) {
+  struct arena *arena = arena_new();
+  const struct json *tree;
+  struct error ignored = {0};
+  struct json_out w;
+  if (json_parse(arena, document, &tree, &ignored)) {
+    json_out_init(&w, out, true);
+    json_value(&w, tree);
+  } else {
+    buf_add(out, document);
+  }
+  arena_free(arena);
+}
 
 bool document_parse(struct arena *arena, slice bytes, const struct json **out, struct error *err) {
   if (bytes.len > DOCUMENT_BYTES_MAX) {

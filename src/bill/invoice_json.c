@@ -320,27 +320,28 @@ static void put_document(struct json_out *w, const struct invoice *i) {
   json_put_str(w, "catalog", i->catalog->digest_hex);
 }
 
-static void seal_of(const struct invoice *i, char seal_hex[65]) {
-  struct buf bytes;
+void invoice_to_kept(const struct invoice *i, struct buf *out) {
   struct json_out w;
-  buf_init(&bytes, DOCUMENT_BYTES_MAX);
-  json_out_init(&w, &bytes, false);
+  char seal[65];
+  must(out->len == 0);
+  json_out_init(&w, out, false);
   json_open_object(&w);
   put_document(&w, i);
   json_close_object(&w);
-  digest_hex(digest_of(buf_slice(&bytes)), seal_hex);
-  buf_free(&bytes);
+  if (!out->failed) {
+    digest_hex(digest_of(buf_slice(out)), seal);
+    out->len--; /* the seal goes before the last brace */
+    buf_addf(out, ",\"seal\":\"%s\"}", seal);
+  }
 }
 
 void invoice_to_json(const struct invoice *invoice, struct buf *out) {
-  char seal[65];
-  seal_of(invoice, seal);
-  struct json_out w;
-  json_out_init(&w, out, true);
-  json_open_object(&w);
-  put_document(&w, invoice);
-  json_put_cstr(&w, "seal", seal);
-  json_close_object(&w);
+  struct buf kept;
+  buf_init(&kept, DOCUMENT_BYTES_MAX);
+  invoice_to_kept(invoice, &kept);
+  out->failed |= kept.failed;
+  document_print(buf_slice(&kept), out);
+  buf_free(&kept);
 }
 
 void stored_invoice_put(struct json_out *w, const struct stored_invoice *i) {

@@ -161,10 +161,11 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
                   enum invoice_status status, struct error *err) {
   struct buf document;
   buf_init(&document, DOCUMENT_BYTES_MAX);
-  invoice_to_json(i, &document);
+  invoice_to_kept(i, &document);
+  slice packed = {0};
   bool ok = !document.failed ||
             error_set(err, ERR_LIMIT, "the invoice document is larger than %zu bytes", DOCUMENT_BYTES_MAX);
-  ok = ok &&
+  ok = ok && document_pack(buf_slice(&document), &packed, err) &&
        db_run(db,
               "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, "
               "status, total, paid,"
@@ -172,10 +173,11 @@ static bool store(struct db *db, const struct invoice *i, slice series, slice pe
               " $16, $9, $17, $10, $11, $12, $13, $14, $15)",
               DB_VALUES(DB_T(i->id), DB_T(i->number), DB_T(series), DB_T(i->customer->id), DB_T(period),
                         DB_I(i->period.from.ns), DB_I(i->period.to.ns), DB_T(slice_of(i->customer->currency->code)),
-                        DB_A(i->total), DB_I(i->issued.ns), DB_I(i->due.ns), DB_B(buf_slice(&document)),
-                        DB_I((int64_t)position), DB_T(i->part), DB_T(i->catalog->digest_hex),
-                        DB_T(slice_of(invoice_status_name(status))), DB_A(i->prepaid)),
+                        DB_A(i->total), DB_I(i->issued.ns), DB_I(i->due.ns), DB_B(packed), DB_I((int64_t)position),
+                        DB_T(i->part), DB_T(i->catalog->digest_hex), DB_T(slice_of(invoice_status_name(status))),
+                        DB_A(i->prepaid)),
               NULL, err);
+  free((void *)(uintptr_t)packed.ptr);
   buf_free(&document);
   return ok;
 }
@@ -250,7 +252,11 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .catalog = db_bytes(row, 15),
                              .journal_position = (uint64_t)db_int(row, 10),
                              .document = db_bytes(row, 11)};
-  return db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+  struct arena *arena = arena_new();
+  bool ok = document_unpack(arena, db_bytes(row, 11), &i.document, err) && db_amount(row, 6, &i.total, err) &&
+            db_amount(row, 7, &i.paid, err) && l->each(l->context, &i, err);
+  arena_free(arena);
+  return ok;
 }
 
 #define COLUMNS                                                                                                        \

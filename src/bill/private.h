@@ -5,6 +5,11 @@
 #include "base/json.h"
 #include "bill/bill.h"
 
+/* The document in its compact form, into an empty buffer. */
+void invoice_to_kept(const struct invoice *invoice, struct buf *out);
+/* As it is kept in the store. `packed` is the caller's to free. */
+MUST_USE bool document_pack(slice document, slice *packed, struct error *err);
+MUST_USE bool document_unpack(struct arena *arena, slice kept, slice *document, struct error *err);
 /* BLAKE2b-256 over the compact form of the document without its member "seal". */
 void document_seal(const struct json *document, char seal_hex[65]);
 /* "2.49 per GPU-hour", "0.55 per 1000000 tokens" for people, from a line's unit_price. */

@@ -103,7 +103,7 @@ static bool render(struct documents *d, slice document, struct buf *out, struct 
   if (strcmp(d->kind, "ubl") == 0) {
     return document_ubl(document, out, err);
   }
-  buf_add(out, document);
+  document_print(document, out);
   return true;
 }
 
