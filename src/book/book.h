@@ -232,6 +232,20 @@ MUST_USE bool book_check_store(struct book *book, void (*bad)(void *context, con
 MUST_USE bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
                          struct check_result *out, struct error *err);
 
+/* ---- why: docs/explain.md ---- */
+struct explain_options {
+  size_t events_max; /* how many hours and events are listed; all are counted */
+  bool json;
+};
+/* How an amount of an invoice came to be. `what` is the number of a line: its trace, the hours of usage that its price
+ * took, which sum to its quantity (ERR_CORRUPT otherwise), and the events behind them; or "total", "tax", "rounding".
+ */
+MUST_USE bool book_explain(struct book *book, const struct stored_invoice *invoice, slice what,
+                           struct explain_options options, struct buf *out, struct error *err);
+/* The same of what would be invoiced now. */
+MUST_USE bool book_explain_draft(struct book *book, slice customer, slice period, slice what,
+                                 struct explain_options options, struct buf *out, struct error *err);
+
 /* ---- one customer's book to go: docs/export.md ---- */
 struct export_result {
   uint64_t events, corrections, invoices, voided; /* voided: of a verification, invoices that no longer stand */

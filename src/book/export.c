@@ -91,7 +91,12 @@ static bool put_invoice(void *context, const struct stored_invoice *i, struct er
   json_close_object(w);
   need_catalog(e, i->catalog);
   e->result->invoices++;
-  return write_file(e, file, i->document, err);
+  struct buf text;
+  buf_init(&text, 2 * DOCUMENT_BYTES_MAX);
+  document_print(i->document, &text);
+  bool ok = write_file(e, file, buf_slice(&text), err);
+  buf_free(&text);
+  return ok;
 }
 
 /* ---- catalogs ---- */
