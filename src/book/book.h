@@ -246,7 +246,7 @@ MUST_USE bool book_explain(struct book *book, const struct stored_invoice *invoi
 MUST_USE bool book_explain_draft(struct book *book, slice customer, slice period, slice what,
                                  struct explain_options options, struct buf *out, struct error *err);
 
-/* ---- one customer's book to go: docs/export.md ---- */
+/* ---- one customer's book to go: docs/explain.md ---- */
 struct export_result {
   uint64_t events, corrections, invoices, voided; /* voided: of a verification, invoices that no longer stand */
   uint64_t differences;

@@ -3,6 +3,9 @@
 #include "base/json.h"
 #include "book/private.h"
 #include <stdlib.h>
+#include <string.h>
+
+#define PLACE_TEXT_MAX 512
 
 struct shown_event {
   uint64_t number;
@@ -38,13 +41,19 @@ static bool adds_up(enum aggregation a) {
 
 /* ---- the charge again ---- */
 
+/* The file's name alone, as documents have it. */
+static char *place_text(struct place place, char text[PLACE_TEXT_MAX]) {
+  const char *file = place.file ? place.file : "", *slash = strrchr(file, '/');
+  snprintf(text, PLACE_TEXT_MAX, "%s:%d", slash ? slash + 1 : file, place.line);
+  return text;
+}
+
 static bool is_line(const struct explaining *e, const struct charge *c) {
-  char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], at[512];
-  snprintf(at, sizeof at, "%s:%d", c->price ? c->price->place.file : "", c->price ? c->price->place.line : 0);
-  return c->kind == CHARGE_USAGE && slice_eq(c->name, json_text(e->line, "description")) &&
+  char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], at[PLACE_TEXT_MAX];
+  return c->kind == CHARGE_USAGE && c->price && slice_eq(c->name, json_text(e->line, "description")) &&
          slice_is(json_text(e->line, "from"), time_format(c->segment->from, from)) &&
          slice_is(json_text(e->line, "to"), time_format(c->segment->to, to)) &&
-         slice_is(json_text(e->line, "price_at"), at);
+         slice_is(json_text(e->line, "price_at"), place_text(c->price->place, at));
 }
 
 static bool rate_again(struct explaining *e, struct error *err) {
@@ -178,8 +187,7 @@ static bool take_events(struct explaining *e, struct error *err) {
 
 /* ---- as text ---- */
 
-static void put_dimensions(const struct explaining *e, const struct usage_row *row, struct buf *out) {
-  (void)e;
+static void put_dimensions(const struct usage_row *row, struct buf *out) {
   for (size_t d = 0; d < row->meter->dimension_count; d++) {
     buf_addf(out, "  " SLICE_FMT "=" SLICE_FMT, SLICE_ARG(row->meter->dimensions[d]), SLICE_ARG(row->dimensions[d]));
   }
@@ -188,9 +196,9 @@ static void put_dimensions(const struct explaining *e, const struct usage_row *r
 static void put_contract(const struct explaining *e, struct buf *out) {
   static const char *const causes[] = {"began", "a phase began", "changed"};
   const struct contract *part = e->charge->segment->contract;
-  char at[TIME_TEXT_MAX], sum[DECIMAL_TEXT_MAX];
-  buf_addf(out, "  contract   %s at %s (%s:%d)\n", causes[part->cause], time_format(part->from, at), part->place.file,
-           part->place.line);
+  char at[TIME_TEXT_MAX], sum[DECIMAL_TEXT_MAX], place[PLACE_TEXT_MAX];
+  buf_addf(out, "  contract   %s at %s (%s)\n", causes[part->cause], time_format(part->from, at),
+           place_text(part->place, place));
   buf_addf(out, "  hours      %zu of usage", e->rows.count);
   if (adds_up(e->charge->meter->aggregation)) {
     buf_addf(out, ", which sum to %s as metered", quantity_text(e->sum, sum));
@@ -204,7 +212,7 @@ static void put_rows(const struct explaining *e, struct buf *out) {
   for (size_t i = 0; i < e->rows.count && i < e->options.events_max; i++) {
     const struct usage_row *row = e->rows.items[i];
     buf_addf(out, "             %s", time_format(row->from, from));
-    put_dimensions(e, row, out);
+    put_dimensions(row, out);
     buf_addf(out, "  %s (%u events)\n", quantity_text(row->value, value), row->events);
   }
   if (e->rows.count > e->options.events_max) {

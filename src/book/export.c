@@ -1,5 +1,5 @@
 /* Export of one customer: all that its invoices are derived from, as files that stand without the book.
- * docs/export.md describes the folder. */
+ * docs/explain.md describes the folder. */
 #include "base/file.h"
 #include "base/json.h"
 #include "book/private.h"
