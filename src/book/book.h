@@ -248,7 +248,7 @@ MUST_USE bool book_explain_draft(struct book *book, slice customer, slice period
 
 /* ---- one customer's book to go: docs/explain.md ---- */
 struct export_result {
-  uint64_t events, corrections, invoices, voided; /* voided: of a verification, invoices that no longer stand */
+  uint64_t events, corrections, invoices, voided; /* voided: those of the invoices that no longer stand */
   uint64_t differences;
 };
 /* Writes all that the customer's invoices are derived from into the folder `dir`, which is made: events with their

@@ -91,6 +91,7 @@ static bool put_invoice(void *context, const struct stored_invoice *i, struct er
   json_close_object(w);
   need_catalog(e, i->catalog);
   e->result->invoices++;
+  e->result->voided += slice_is(i->status, "void");
   struct buf text;
   buf_init(&text, 2 * DOCUMENT_BYTES_MAX);
   document_print(i->document, &text);
@@ -150,12 +151,31 @@ static bool put_catalogs(struct exporting *e, struct error *err) {
   return true;
 }
 
-static bool export_all(struct exporting *e, struct error *err) {
-  struct journal_range all = {0};
+static bool take_any(void *context, const struct stored_invoice *i, struct error *err) {
+  (void)i;
+  (void)err;
+  *(bool *)context = true;
+  return true;
+}
+
+/* A customer that has left the catalog still has its invoices. */
+static bool is_known(struct exporting *e, struct error *err) {
+  struct invoice_query query = {.customer = e->customer, .limit = 1};
+  bool known = false;
+  if (!invoice_list(e->book->db, &query, take_any, &known, err)) {
+    return false;
+  }
   if (catalog_customer(e->book->catalog, e->customer)) {
     need_catalog(e, e->book->catalog->digest_hex);
+    return true;
   }
-  if (!file_make_dirs(arena_printf(e->arena, "%s/invoices", e->dir), err) ||
+  return known ||
+         error_set(err, ERR_NOT_FOUND, "customer \"" SLICE_FMT "\" is not in this book", SLICE_ARG(e->customer));
+}
+
+static bool export_all(struct exporting *e, struct error *err) {
+  struct journal_range all = {0};
+  if (!is_known(e, err) || !file_make_dirs(arena_printf(e->arena, "%s/invoices", e->dir), err) ||
       !journal_scan(e->book->db, &all, take_event, e, err) ||
       !write_file(e, EXPORT_EVENTS, buf_slice(&e->events), err)) {
     return false;
@@ -173,9 +193,7 @@ static bool export_all(struct exporting *e, struct error *err) {
   if (e->manifest.failed) {
     return error_set(err, ERR_LIMIT, "the list of the export is too large");
   }
-  return e->digests.count > 0
-             ? write_file(e, EXPORT_MANIFEST, buf_slice(&e->manifest), err)
-             : error_set(err, ERR_NOT_FOUND, "customer \"" SLICE_FMT "\" is not in this book", SLICE_ARG(e->customer));
+  return write_file(e, EXPORT_MANIFEST, buf_slice(&e->manifest), err);
 }
 
 bool book_export_customer(struct book *book, slice customer, const char *dir, struct export_result *out,

@@ -166,7 +166,7 @@ static int verify_export(const struct cli_args *args) {
   if (!ok) {
     return cli_fail(args, &err);
   }
-  printf("verified: %llu invoices from %llu events and %llu corrections, every digit; %llu voided ones left out\n",
+  printf("verified: %llu invoices from %llu events and %llu corrections, every digit; %llu of them voided since\n",
          (unsigned long long)result.invoices, (unsigned long long)result.events, (unsigned long long)result.corrections,
          (unsigned long long)result.voided);
   return CLI_EXIT_DONE;
