@@ -44,6 +44,9 @@ static bool put_customer(struct json_out *w, struct db *db, const struct custome
   json_put_cstr(w, "currency", c->currency->code);
   json_put_cstr(w, "time_zone", c->time_zone);
   json_put_str(w, "tax", c->tax ? c->tax->name : (slice){0});
+  if (c->seller && c->seller->id.len > 0) {
+    json_put_str(w, "seller", c->seller->id);
+  }
   json_put_int(w, "payment_days", c->payment_days);
   json_put_bool(w, "dunning", !c->no_dunning);
   json_put_cstr(w, "state", suspended ? "suspended" : "active");

@@ -84,8 +84,7 @@ bool invoice_read(struct api_call *call, struct book *book, struct error *err) {
 
 bool pdf_read(struct api_call *call, struct book *book, struct error *err) {
   struct found f;
-  return find_invoice(call, book, &f, err) &&
-         document_pdf(f.document, book_catalog(book)->seller.logo_path, &call->out, err);
+  return find_invoice(call, book, &f, err) && document_pdf(f.document, book_catalog(book), &call->out, err);
 }
 
 bool ubl_read(struct api_call *call, struct book *book, struct error *err) {

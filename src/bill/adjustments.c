@@ -38,6 +38,7 @@ static bool take_adjustment(const struct json *document, const struct json *a, s
 static bool take_segment(struct arena *arena, const struct json *line, struct segment *out, struct error *err) {
   struct plan *plan = arena_alloc(arena, sizeof *plan);
   plan->name = json_text(line, "plan");
+  plan->prices_include_tax = json_get(line, "gross_exact") != NULL;
   out->plan = plan;
   return take_time(line, "plan_valid_from", &plan->valid_from, err) && take_time(line, "from", &out->from, err) &&
          take_time(line, "to", &out->to, err);
@@ -56,7 +57,7 @@ static bool take_charge(struct arena *arena, const struct catalog *catalog, cons
                          .adjustment = adjustment};
   bool ok = take_adjustment(document, json_get(line, "adjusts"), adjustment, err) &&
             take_segment(arena, line, segment, err) && take_quantity(line, "quantity", &out->units, err) &&
-            document_amount(line, "exact", &out->exact, err);
+            document_amount(line, json_get(line, "gross_exact") ? "gross_exact" : "exact", &out->exact, err);
   out->raw = out->units;
   return ok && (json_text(line, "raw_quantity").len == 0 || take_quantity(line, "raw_quantity", &out->raw, err));
 }

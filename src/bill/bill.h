@@ -18,11 +18,18 @@ struct invoice_line {
   slice dates;          /* "2026-10-01 to 2026-10-15" when the segment is not the whole period, else empty */
   amount exact, amount; /* amount: exact rounded half-even to the minor unit; the rest is booked to "rounding" */
   const struct credit_use *credit; /* CREDIT: the grant that pays, and how much; the line is that below zero */
+  const struct invoice_tax *tax;   /* one of the invoice's; NULL: not taxed */
+  bool has_gross;                  /* the price includes tax: exact and amount are net, these are as priced */
+  amount gross, gross_exact;
 };
+/* One a tax and rate, rounded once. */
 struct invoice_tax {
   const struct tax *tax;
+  rate rate; /* at the tax point */
   amount base, amount;
-}; /* one a tax, rounded once */
+  bool has_gross;
+  amount gross, included; /* sum of what its lines cost with tax; the tax in it: part of `amount` */
+};
 /* What a customer brings to an invoice, read by the caller as it stands. */
 struct invoice_purse {
   const struct credit_grant *grants; /* that can be spent, in order: credit_open */
@@ -56,6 +63,9 @@ struct invoice {
 MUST_USE bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
                             const struct invoice_purse *purse, uint64_t usage_events, const char usage_digest[65],
                             struct invoice *out, struct error *err);
+/* What a charge of the rating earns: its exact amount, without the tax where the plan's prices include it, to 1e-12. */
+MUST_USE bool invoice_charge_net(const struct catalog *catalog, const struct rating *rating,
+                                 const struct charge *charge, amount *out, struct error *err);
 /* Is the customer owed? Then the document is a credit note, of a series of its own. */
 bool invoice_is_credit(const struct invoice *invoice);
 /* Does credit pay all of it, so that it is paid at once? */
@@ -93,6 +103,8 @@ MUST_USE bool document_parse(struct arena *arena, slice bytes, const struct json
 void document_print(slice document, struct buf *out);
 /* A member that is money; the error names it. */
 MUST_USE bool document_amount(const struct json *object, const char *key, amount *out, struct error *err);
+/* The entry of the document's taxes that a line falls under: the one it names, or the only one; NULL: not taxed. */
+const struct json *document_tax_of(const struct json *document, const struct json *line);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */
 MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err);
 /* The same of "total", "tax" or "rounding": what they are made of. */

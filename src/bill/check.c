@@ -155,7 +155,8 @@ static bool check_document(struct check *c, struct arena *arena, const struct st
   check_column(c, i, document, "period", i->period);
   check_column(c, i, document, "currency", i->currency);
   check_column(c, i, json_get(document, "customer"), "id", i->customer);
-  if (!check_sums(c, i, document, &why) || !check_due(c, i, document, &why)) {
+  if (!check_sums(c, i, document, &why) || !check_due(c, i, document, &why) ||
+      !check_taxes(document, i->number, c->bad, c->context, &why)) {
     tell(c->bad, c->context, "invoice " SLICE_FMT ": %s", SLICE_ARG(i->number), why.message);
   }
   return check_draws(c, i, document, err) && check_transfers(c, i, err);

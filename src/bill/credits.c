@@ -5,7 +5,7 @@
 /* What is left to pay of one product under one tax. */
 struct share {
   slice product;
-  const struct tax *tax;
+  const struct invoice_tax *tax; /* NULL: not taxed */
   amount open;
 };
 struct applying {
@@ -19,16 +19,11 @@ struct applying {
   amount *parts;
 };
 
-static const struct tax *tax_of(const struct invoice *invoice, const struct invoice_line *line) {
-  (void)line; /* a customer has one tax */
-  return invoice->customer->tax;
-}
-
 static bool add_share(struct applying *a, struct map *places, const struct invoice_line *line, struct error *err) {
-  const struct tax *tax = tax_of(a->invoice, line);
+  const struct invoice_tax *tax = line->tax;
   slice product = line->charge->product;
   slice key = slice_of(
-      arena_printf(a->arena, SLICE_FMT "\n" SLICE_FMT, SLICE_ARG(product), SLICE_ARG(tax ? tax->name : (slice){0})));
+      arena_printf(a->arena, "%zu\n" SLICE_FMT, tax ? (size_t)(tax - a->invoice->taxes) + 1 : 0, SLICE_ARG(product)));
   void **place = map_put(places, key);
   if (*place == NULL) {
     *place = &a->shares[a->share_count++];
@@ -106,7 +101,7 @@ static struct charge *credit_charge(struct applying *a, const struct credit_gran
 }
 
 static bool add_line(struct applying *a, const struct credit_grant *g, amount value, slice product,
-                     struct invoice_line *line, struct error *err) {
+                     const struct invoice_tax *tax, struct invoice_line *line, struct error *err) {
   struct invoice *i = a->invoice;
   struct charge *c = credit_charge(a, g);
   struct credit_use *use = arena_alloc(a->arena, sizeof *use);
@@ -118,7 +113,8 @@ static bool add_line(struct applying *a, const struct credit_grant *g, amount va
                                 .description = c->name,
                                 .exact = c->exact,
                                 .amount = c->exact,
-                                .credit = use};
+                                .credit = use,
+                                .tax = tax};
   i->line_count++;
   return amount_add(i->exact, c->exact, &i->exact, err) && amount_add(i->subtotal, c->exact, &i->subtotal, err);
 }
@@ -141,7 +137,7 @@ static bool add_lines(struct applying *a, const struct credit_grant *g, struct i
       a->parts[s] = AMOUNT_ZERO;
       product = (slice){0};
     }
-    if (!add_line(a, g, value, product, &lines[a->invoice->line_count], err)) {
+    if (!add_line(a, g, value, product, a->shares[first].tax, &lines[a->invoice->line_count], err)) {
       return false;
     }
   }
@@ -151,7 +147,7 @@ static bool add_lines(struct applying *a, const struct credit_grant *g, struct i
 /* Room for the lines there are and those that may come. */
 static struct invoice_line *more_lines(struct applying *a, size_t grant_count) {
   struct invoice *i = a->invoice;
-  size_t taxes = i->catalog->tax_count + 1;
+  size_t taxes = i->tax_count + 1;
   size_t each = taxes < a->share_count ? taxes : a->share_count;
   struct invoice_line *lines = arena_array(a->arena, i->line_count + grant_count * each, sizeof *lines);
   for (size_t l = 0; l < i->line_count; l++) {

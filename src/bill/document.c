@@ -85,6 +85,20 @@ bool document_amount(const struct json *object, const char *key, amount *out, st
   return amount_parse(json_text(object, key), out, err) || error_at(err, "invoice document: %s", key);
 }
 
+const struct json *document_tax_of(const struct json *document, const struct json *line) {
+  const struct json *taxes = json_get(document, "taxes");
+  slice name = json_text(line, "tax"), at = json_text(line, "tax_rate");
+  if (json_get(line, "tax") == NULL) {
+    return taxes && taxes->count == 1 ? taxes->child : NULL;
+  }
+  for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
+    if (slice_eq(json_text(t, "name"), name) && (at.len == 0 || slice_eq(json_text(t, "rate"), at))) {
+      return t;
+    }
+  }
+  return NULL;
+}
+
 void describe_price(const struct json *price, slice unit, struct buf *out) {
   slice each = json_text(price, "each"), per = json_text(price, "per"), currency = json_text(price, "currency");
   buf_addf(out, SLICE_FMT "%s" SLICE_FMT " per ", SLICE_ARG(each), currency.len ? " " : "", SLICE_ARG(currency));

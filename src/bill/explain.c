@@ -126,6 +126,24 @@ static void credit(const struct json *line, struct buf *out) {
   }
 }
 
+/* Which tax, and how it comes out of a price that includes it. */
+static void taxed(const struct json *document, const struct json *line, struct buf *out) {
+  const struct json *tax = document_tax_of(document, line);
+  slice rate_text = json_text(tax, "rate"), currency = json_text(document, "currency");
+  if (tax == NULL) {
+    return;
+  }
+  if (json_get(line, "gross")) {
+    buf_addf(out,
+             "  with tax   " SLICE_FMT " " SLICE_FMT ", rounded half-even to " SLICE_FMT "; without: / (1 + " SLICE_FMT
+             ")\n",
+             SLICE_ARG(json_text(line, "gross_exact")), SLICE_ARG(currency), SLICE_ARG(json_text(line, "gross")),
+             SLICE_ARG(rate_text));
+  }
+  buf_addf(out, "  tax        " SLICE_FMT " (" SLICE_FMT ", rate " SLICE_FMT ")\n", SLICE_ARG(json_text(tax, "label")),
+           SLICE_ARG(json_text(tax, "category")), SLICE_ARG(rate_text));
+}
+
 static bool tail(const struct json *document, const struct json *line, struct buf *out, struct error *err) {
   amount exact, billed, rounding;
   char text[DECIMAL_TEXT_MAX];
@@ -133,10 +151,12 @@ static bool tail(const struct json *document, const struct json *line, struct bu
       !amount_sub(billed, exact, &rounding, err)) {
     return false;
   }
-  buf_addf(out, "  exact      " SLICE_FMT " " SLICE_FMT "\n", SLICE_ARG(json_text(line, "exact")),
-           SLICE_ARG(json_text(document, "currency")));
-  buf_addf(out, "  amount     " SLICE_FMT " " SLICE_FMT ", rounded half-even (%s booked to rounding)\n",
-           SLICE_ARG(json_text(line, "amount")), SLICE_ARG(json_text(document, "currency")),
+  slice currency = json_text(document, "currency");
+  taxed(document, line, out);
+  buf_addf(out, "  exact      " SLICE_FMT " " SLICE_FMT "\n", SLICE_ARG(json_text(line, "exact")), SLICE_ARG(currency));
+  buf_addf(out, "  amount     " SLICE_FMT " " SLICE_FMT ", %s (%s booked to rounding)\n",
+           SLICE_ARG(json_text(line, "amount")), SLICE_ARG(currency),
+           json_get(line, "gross") ? "its share of what the lines of this tax come to without it" : "rounded half-even",
            amount_text(rounding, text));
   return true;
 }

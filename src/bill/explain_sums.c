@@ -7,7 +7,7 @@ static void put(struct buf *out, const char *name, slice value, slice currency) 
   }
 }
 
-static void put_taxes(const struct json *d, struct buf *out) {
+static void describe_taxes(const struct json *d, struct buf *out) {
   const struct json *taxes = json_get(d, "taxes");
   for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
     slice label = json_text(t, "label");
@@ -28,7 +28,7 @@ static void put_total(const struct json *d, slice currency, struct buf *out) {
              SLICE_ARG(json_text(l, "amount")), SLICE_ARG(json_text(l, "description")));
   }
   put(out, "subtotal", json_text(d, "subtotal"), currency);
-  put_taxes(d, out);
+  describe_taxes(d, out);
   put(out, "total", json_text(d, "total"), currency);
   for (const struct json *c = credits ? credits->child : NULL; c; c = c->next) {
     buf_addf(out, "  paid from  credit " SLICE_FMT ": " SLICE_FMT "\n", SLICE_ARG(json_text(c, "grant")),
@@ -69,7 +69,7 @@ static bool explain(struct arena *arena, slice bytes, slice what, struct buf *ou
     return true;
   }
   if (slice_is(what, "tax")) {
-    put_taxes(d, out);
+    describe_taxes(d, out);
     put(out, "tax", json_text(d, "tax"), currency);
     return true;
   }

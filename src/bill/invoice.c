@@ -47,23 +47,6 @@ static bool add_line(struct arena *arena, const struct rating *rating, const str
          amount_add(out->subtotal, line->amount, &out->subtotal, err);
 }
 
-static bool add_tax(struct arena *arena, const struct customer *customer, struct invoice *out, struct error *err) {
-  if (customer->tax == NULL || out->line_count == 0) {
-    return true;
-  }
-  struct invoice_tax *tax = arena_alloc(arena, sizeof *tax);
-  *tax = (struct invoice_tax){.tax = customer->tax, .base = out->subtotal};
-  amount exact;
-  if (!amount_times_rate(tax->base, customer->tax->rate, ROUND_HALF_EVEN, &exact, err) ||
-      !amount_round(exact, customer->currency, ROUND_HALF_EVEN, &tax->amount, err)) {
-    return false;
-  }
-  out->taxes = tax;
-  out->tax_count = 1;
-  out->tax = tax->amount;
-  return true;
-}
-
 bool invoice_build(struct arena *arena, const struct catalog *catalog, const struct rating *rating,
                    const struct invoice_purse *purse, uint64_t usage_events, const char usage_digest[65],
                    struct invoice *out, struct error *err) {
@@ -84,9 +67,11 @@ bool invoice_build(struct arena *arena, const struct catalog *catalog, const str
   }
   must(amount_cmp(out->exact, rating->total) == 0);
   struct applying *applying;
-  return apply_given(arena, purse, out, &applying, err) && amount_sub(out->subtotal, out->exact, &out->rounding, err) &&
-         add_tax(arena, rating->customer, out, err) && amount_add(out->subtotal, out->tax, &out->total, err) &&
-         apply_prepaid(applying, err) && amount_sub(out->total, out->prepaid, &out->amount_due, err);
+  struct invoice_tax *taxes;
+  return taxes_find(arena, out, lines, &taxes, err) && apply_given(arena, purse, out, &applying, err) &&
+         amount_sub(out->subtotal, out->exact, &out->rounding, err) && taxes_settle(out, taxes, err) &&
+         amount_add(out->subtotal, out->tax, &out->total, err) && apply_prepaid(applying, err) &&
+         amount_sub(out->total, out->prepaid, &out->amount_due, err);
 }
 
 bool invoice_is_credit(const struct invoice *invoice) {

@@ -41,11 +41,15 @@ static void put_party(struct json_out *w, const struct party *party) {
 }
 
 static void put_parties(struct json_out *w, const struct invoice *i) {
+  const struct seller *seller = catalog_seller(i->catalog, i->customer);
   json_key(w, "seller");
   json_open_object(w);
-  put_party(w, &i->catalog->seller.party);
-  json_put_str(w, "bank", i->catalog->seller.bank);
-  json_put_str(w, "footer", i->catalog->seller.footer);
+  if (seller->id.len > 0) {
+    json_put_str(w, "id", seller->id);
+  }
+  put_party(w, &seller->party);
+  json_put_str(w, "bank", seller->bank);
+  json_put_str(w, "footer", seller->footer);
   json_close_object(w);
   json_key(w, "customer");
   json_open_object(w);
@@ -184,6 +188,7 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   }
   json_put_amount(w, "exact", line->exact);
   put_money(w, "amount", line->amount, i);
+  put_line_tax(w, i, line);
   json_put_instant(w, "from", c->segment->from);
   json_put_instant(w, "to", c->segment->to);
   if (c->segment->plan) {
@@ -242,24 +247,6 @@ static void put_commitments(struct json_out *w, const struct rating *rating) {
   json_close_array(w);
 }
 
-static void put_taxes(struct json_out *w, const struct invoice *i) {
-  json_key(w, "taxes");
-  json_open_array(w);
-  for (size_t t = 0; t < i->tax_count; t++) {
-    const struct invoice_tax *tax = &i->taxes[t];
-    json_open_object(w);
-    json_put_str(w, "name", tax->tax->name);
-    json_put_str(w, "label", tax->tax->label);
-    json_put_str(w, "category", tax->tax->category);
-    json_put_rate(w, "rate", tax->tax->rate);
-    put_money(w, "base", tax->base, i);
-    put_money(w, "amount", tax->amount, i);
-    json_put_str(w, "note", tax->tax->note);
-    json_close_object(w);
-  }
-  json_close_array(w);
-}
-
 static void put_totals(struct json_out *w, const struct invoice *i) {
   json_put_amount(w, "exact", i->exact);
   json_put_amount(w, "rounding", i->rounding);
@@ -279,6 +266,9 @@ static void put_head(struct json_out *w, const struct invoice *i) {
   json_put_cstr(w, "schema", "meterhouse.invoice.1");
   if (invoice_is_credit(i)) {
     json_put_cstr(w, "type", "credit_note");
+  }
+  if (i->catalog->seller_count > 0) {
+    json_put_str(w, "entity", catalog_seller(i->catalog, i->customer)->party.name);
   }
   json_put_cstr(w, "status", invoice_status_name(i->status));
   if (i->status != INVOICE_DRAFT) {

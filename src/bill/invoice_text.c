@@ -13,7 +13,7 @@ static void head(const struct invoice *i, struct buf *out) {
     buf_addf(out, "INVOICE " SLICE_FMT "  due %s\n", SLICE_ARG(i->number),
              time_format_date(i->due, i->customer->time_zone, due));
   }
-  buf_addf(out, "from  " SLICE_FMT "\n", SLICE_ARG(i->catalog->seller.party.name));
+  buf_addf(out, "from  " SLICE_FMT "\n", SLICE_ARG(catalog_seller(i->catalog, i->customer)->party.name));
   buf_addf(out, "to    " SLICE_FMT " (" SLICE_FMT ")\n", SLICE_ARG(i->customer->party.name),
            SLICE_ARG(i->customer->id));
   buf_addf(out, "for   %s to %s, %s\n\n", time_format_date(i->period.from, i->customer->time_zone, from),

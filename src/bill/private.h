@@ -28,6 +28,24 @@ char *account_tax(slice tax, char name[ACCOUNT_NAME_MAX]);
 #define CAUSE_ROUNDING_DOWN SLICE("rounding down") /* ... less */
 #define CAUSE_PREPAID SLICE("prepaid")             /* credit paid in advance, applied to the total */
 
+/* ---- taxes.c ---- */
+/* Finds the tax of each line and makes prices that include it net; exact and subtotal follow. What is added to the
+ * lines later names its tax itself. */
+MUST_USE bool taxes_find(struct arena *arena, struct invoice *invoice, struct invoice_line *lines,
+                         struct invoice_tax **taxes, struct error *err);
+/* Bases, amounts and their sum, once all lines are there. */
+MUST_USE bool taxes_settle(struct invoice *invoice, struct invoice_tax *taxes, struct error *err);
+/* gross x r / (1 + r), rounded once. */
+MUST_USE bool tax_included(amount gross, rate of, const struct currency *currency, amount *out, struct error *err);
+/* What is included, and the tax on the rest of the base, rounded once. */
+MUST_USE bool tax_on(amount base, amount gross, amount included, rate of, const struct currency *currency, amount *out,
+                     struct error *err);
+void put_taxes(struct json_out *w, const struct invoice *i);
+void put_line_tax(struct json_out *w, const struct invoice *i, const struct invoice_line *line);
+/* ---- check_taxes.c ---- */
+/* Bases are sums of lines, amounts follow from bases and rates, together they are the tax. */
+MUST_USE bool check_taxes(const struct json *document, slice number, told *bad, void *context, struct error *err);
+
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
 /* Lines of kind credit, for what is taxed; subtotal and exact follow. */

@@ -150,11 +150,6 @@ struct pdf_job {
   uint64_t done;
 };
 
-static const char *logo_of(const struct book *book, struct arena *arena) {
-  slice logo = book->catalog->seller.logo_path;
-  return logo.len ? arena_printf(arena, SLICE_FMT, SLICE_ARG(logo)) : "";
-}
-
 static bool print_pdf(void *context, const struct stored_invoice *stored, struct error *err) {
   struct pdf_job *job = context;
   job->path = arena_printf(job->arena, "%s/invoices/" SLICE_FMT ".pdf", job->book->dir, SLICE_ARG(stored->number));
@@ -164,8 +159,8 @@ static bool print_pdf(void *context, const struct stored_invoice *stored, struct
   }
   struct buf pdf;
   buf_init(&pdf, 64u << 20);
-  bool ok = document_pdf(stored->document, slice_of(logo_of(job->book, job->arena)), &pdf, err) &&
-            file_write(job->path, buf_slice(&pdf), err);
+  bool ok =
+      document_pdf(stored->document, job->book->catalog, &pdf, err) && file_write(job->path, buf_slice(&pdf), err);
   buf_free(&pdf);
   return ok;
 }

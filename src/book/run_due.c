@@ -216,7 +216,7 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   if (simulated) {
     clock_set_test(to);
   }
-  bool due = moment.at.ns == to.ns;
+  bool due = r->due && moment.at.ns == to.ns;
   if (due && !invoice_moment(r, &moment, err)) {
     return false;
   }

@@ -201,17 +201,43 @@ struct plan {
   const struct cover *covers; /* reservations, then savings plans */
   size_t cover_count;
   bool has_minimum;
-  amount minimum; /* minimum spend a month before tax, trued up */
+  amount minimum;          /* minimum spend a month before tax, trued up */
+  bool prices_include_tax; /* its amounts are gross: the tax is taken out of them */
   struct watches watches;
   struct place place;
 };
 
+/* A tax whose rate changes has dated rates, by `from`; then `rate` is the last of them. */
+struct dated_rate {
+  instant from; /* INT64_MIN: since ever */
+  rate rate;
+};
 struct tax {
   slice name, label, category;
   rate rate;
   slice note;
   struct place place;
+  const struct dated_rate *rates;
+  size_t rate_count;
 }; /* category: EN 16931 S Z E AE G O */
+
+/* Countries as a rule names them: codes, and "EU" for its members at the tax point. */
+struct territory {
+  bool any, eu;
+  const slice *countries;
+  size_t count;
+};
+enum tax_buyer { TAX_BUYER_ANY, TAX_BUYER_BUSINESS, TAX_BUYER_CONSUMER };
+/* The first rule that matches customer, seller and product says the tax of a line; of customers without one of their
+ * own. Empty lists match all. */
+struct tax_rule {
+  struct territory customer, seller_country;
+  const slice *regions, *sellers, *products;
+  size_t region_count, seller_count, product_count;
+  enum tax_buyer buyer;  /* a business has a well-formed tax_id */
+  const struct tax *tax; /* NULL: not taxed */
+  struct place place;
+};
 
 /* What a contract adds to its plan. */
 #define CONTRACT_ADD_ONS_MAX 14
@@ -259,7 +285,10 @@ struct customer {
   struct party party;
   const struct currency *currency;
   const char *time_zone;
-  const struct tax *tax; /* NULL: no tax */
+  const struct tax *tax; /* its own, exempt ones included; NULL: by the tax rules */
+  bool untaxed;          /* `tax: none`: whatever the rules say */
+  slice region;          /* of the country, for tax rules; may be empty */
+  const struct seller *seller;
   int payment_days;
   slice reference; /* purchase order, shown on the invoice */
   struct billing billing;
@@ -315,9 +344,12 @@ struct invoicing {
   bool automatic; /* periods are invoiced when they have ended, by the server itself */
   instant from;   /* not what fell due before; 0: not what fell due before it was switched on */
 };
+/* A legal entity that sells, with number series of its own. */
 struct seller {
+  slice id; /* may be empty in the first, whose customers name none */
   struct party party;
   slice logo_path, invoice_prefix, bank, footer;
+  struct place place;
 };
 
 /* Credits and the like: plans may be priced in them, customers pay in money by an exchange rate. */
@@ -354,6 +386,10 @@ struct catalog {
   size_t pool_count;
   const struct tax *taxes;
   size_t tax_count;
+  const struct tax_rule *tax_rules; /* in the order in which they are tried */
+  size_t tax_rule_count;
+  const struct seller *sellers; /* those beside `seller` */
+  size_t seller_count;
   const struct virtual_currency *virtual_currencies;
   size_t virtual_currency_count;
   const struct exchange_rate *exchange_rates;
@@ -408,6 +444,23 @@ MUST_USE bool billing_period_named(const struct customer *c, slice name, struct 
                                    struct error *err);
 /* The name that billing_period_named reads as `p`. Returns `text`. */
 char *billing_period_name(const struct customer *c, struct period p, char text[2 * TIME_TEXT_MAX]);
+
+/* ---- tax_rules.c ---- */
+/* The tax of what a customer buys of a product at `at`; NULL: none. ERR_INVALID when there are rules and none matches.
+ */
+MUST_USE bool catalog_tax(const struct catalog *c, const struct customer *customer, slice product, instant at,
+                          const struct tax **out, struct error *err);
+/* The rate in force at `at`; ERR_INVALID before the first. */
+MUST_USE bool catalog_tax_rate(const struct tax *tax, instant at, rate *out, struct error *err);
+/* Is the country (ISO 3166; Greece is GR) a member of the European Union at `at`? */
+bool country_in_eu(slice country, instant at);
+/* Members of the Union: a VAT number of any of them, as VIES writes them, blanks, dots and dashes aside. Elsewhere: 5
+ * to 20 letters and digits, one of them a digit. */
+bool tax_id_well_formed(slice country, slice tax_id);
+/* The legal entity that sells to the customer. */
+const struct seller *catalog_seller(const struct catalog *c, const struct customer *customer);
+/* By its id; the first one for any other. */
+const struct seller *catalog_seller_named(const struct catalog *c, slice id);
 
 /* The version of a plan in force at `t`; NULL when none is yet. */
 const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant t);

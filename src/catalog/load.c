@@ -40,8 +40,10 @@ static void parse_file(struct loader *l, const struct catalog_text *text) {
   static const char *const keys[] = {"currency",
                                      "time_zone",
                                      "seller",
+                                     "sellers",
                                      "invoicing",
                                      "taxes",
+                                     "tax_rules",
                                      "meters",
                                      "plans",
                                      "customers",
@@ -71,12 +73,14 @@ static void read_sections(struct loader *l, struct catalog_index *index) {
   read_meters(l);
   catalog_index_build(l->catalog, index);
   read_plans(l);
+  read_tax_rules(l);
   read_customers(l);
   read_pools(l);
   read_dunning(l);
   read_payment_providers(l);
   check_currencies(l);
   check_overlaps(l);
+  check_tax_products(l);
 }
 
 /* A file that can not be parsed stops the reading, or all that refers to it would be reported as well. */
@@ -129,6 +133,8 @@ bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalo
   bool ok = problems_report(&l.problems, err);
   buf_free(&l.problems.text);
   map_free(&l.zones);
+  map_free(&l.taxes);
+  map_free(&l.sellers);
   map_free(&l.file_names);
   arena_free(l.scratch);
   if (ok) {

@@ -46,6 +46,8 @@ struct loader {
   struct problems problems;
   struct map file_names; /* -> char * that lives as long as the catalog, for places */
   struct map zones;      /* name -> char *, each looked up in the system once */
+  struct map taxes;      /* name -> struct tax */
+  struct map sellers;    /* id -> struct seller */
   size_t price_count;
 };
 
@@ -105,6 +107,8 @@ void read_settings(struct loader *l);
 void read_virtual_currencies(struct loader *l);
 void read_exchange_rates(struct loader *l);
 void read_taxes(struct loader *l);
+void read_tax_rules(struct loader *l);
+void read_sellers(struct loader *l);
 void read_meters(struct loader *l);
 void read_plans(struct loader *l);
 void read_customers(struct loader *l);
@@ -122,6 +126,29 @@ const struct currency *any_currency_of(struct loader *l, const struct yaml *node
 void check_currencies(struct loader *l);
 /* Is there any rate between the two, of whatever date? */
 bool any_exchange_rate(const struct catalog *c, const struct currency *from, const struct currency *to);
+
+/* ---- read_taxes.c ---- */
+/* What a rule, or a customer, calls the tax that is none. */
+#define NO_TAX "none"
+/* NULL for NO_TAX, and for what is not there: then a problem is noted. */
+const struct tax *tax_named(struct loader *l, const struct yaml *node);
+/* The tax of a customer that is exempt, as a tax of its own. */
+const struct tax *exemption_of(struct loader *l, const struct yaml *map);
+
+/* ---- read_sellers.c ---- */
+/* The entity that `node` names; the first one when it is NULL. */
+const struct seller *seller_named(struct loader *l, const struct yaml *node, const struct yaml *customer);
+
+/* ---- check_taxes.c ---- */
+/* What must hold of a customer once it is read: some rule takes it, reverse charge has both numbers. */
+void check_customer_tax(struct loader *l, const struct yaml *node, const struct customer *customer);
+/* Products that rules name are sold by someone. */
+void check_tax_products(struct loader *l);
+
+/* ---- tax_rules.c ---- */
+/* Does the rule take this customer, whatever it buys? */
+bool tax_rule_takes(const struct tax_rule *rule, const struct customer *customer, const struct seller *seller,
+                    instant at);
 
 /* ---- read_reservations.c ---- */
 #define COVER_KEYS "reservations", "savings_plans"
@@ -253,4 +280,5 @@ const struct plan *first_version(const struct catalog *catalog, slice name);
 slice plan_name_at(const void *plans, size_t i);
 slice meter_name_at(const void *meters, size_t i);
 slice tax_name_at(const void *taxes, size_t i);
+slice seller_id_at(const void *sellers, size_t i);
 #endif

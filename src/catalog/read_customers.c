@@ -3,22 +3,6 @@
 
 #include <stdlib.h>
 
-slice tax_name_at(const void *taxes, size_t i) {
-  return ((const struct tax *)taxes)[i].name;
-}
-
-static const struct tax *tax_named(struct loader *l, const struct map *taxes, const struct yaml *node) {
-  if (!node || !scalar(l, node)) {
-    return NULL;
-  }
-  const struct tax *tax = map_get(taxes, slice_trim(node->text));
-  if (!tax) {
-    problem(l, node, "there is no tax \"%s\"%s", shown(l, node->text),
-            did_you_mean_any(l, node->text, tax_name_at, l->catalog->taxes, l->catalog->tax_count));
-  }
-  return tax;
-}
-
 /* ---- when invoices are made ---- */
 
 static void read_billing(struct loader *l, const struct yaml *map, struct billing *out) {
@@ -39,11 +23,27 @@ static void read_billing(struct loader *l, const struct yaml *map, struct billin
 
 /* ---- customers ---- */
 
-static void read_customer(struct loader *l, const struct yaml *map, const struct map *taxes, struct customer *out) {
+/* Exempt, of a tax of its own, of none at all, or as the rules say. */
+static void read_customer_tax(struct loader *l, const struct yaml *map, struct customer *out) {
+  const struct yaml *tax = field(map, "tax"), *exempt = field(map, "tax_exempt");
+  out->region = name_of(l, field(map, "region"));
+  out->seller = seller_named(l, field(map, "seller"), map);
+  if (tax && exempt) {
+    problem(l, exempt, "the customer has \"tax\" on line %d as well: keep one of the two", tax->line);
+  } else if (exempt) {
+    out->tax = exemption_of(l, exempt);
+  } else if (tax) {
+    out->tax = tax_named(l, tax);
+    out->untaxed = out->tax == NULL;
+  }
+  check_customer_tax(l, map, out);
+}
+
+static void read_customer(struct loader *l, const struct yaml *map, struct customer *out) {
   static const char *const keys[] = {"id",           "name",         "address", "country",  "email",     "tax_id",
                                      "registration", "tax",          "group",   "currency", "time_zone", "contracts",
                                      "reference",    "payment_days", "billing", "endpoint", "plan",      "since",
-                                     "dunning",      WATCH_KEYS,     NULL};
+                                     "dunning",      "tax_exempt",   "region",  "seller",   WATCH_KEYS,  NULL};
   static const char *const on_or_off[] = {"true", "false", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
@@ -57,7 +57,7 @@ static void read_customer(struct loader *l, const struct yaml *map, const struct
   out->group = name_of(l, field(map, "group"));
   out->currency = currency_of(l, field(map, "currency"), l->catalog->currency);
   out->time_zone = zone_of(l, field(map, "time_zone"), l->catalog->time_zone);
-  out->tax = tax_named(l, taxes, field(map, "tax"));
+  read_customer_tax(l, map, out);
   out->payment_days = integer_of(l, field(map, "payment_days"), 0, 365, 30);
   out->reference = name_of(l, field(map, "reference"));
   out->no_dunning = choice_of(l, field(map, "dunning"), on_or_off, 0) == 1;
@@ -77,26 +77,18 @@ static int compare_customers(const void *a, const void *b) {
   return slice_cmp(((const struct customer *)a)->id, ((const struct customer *)b)->id);
 }
 
-static void index_taxes(const struct catalog *c, struct map *taxes) {
-  for (size_t i = 0; i < c->tax_count; i++) {
-    *map_put(taxes, c->taxes[i].name) = (void *)(uintptr_t)&c->taxes[i];
-  }
-}
-
 void read_customers(struct loader *l) {
   size_t count = section_count(l, "customers", CUSTOMERS_MAX);
   struct customer *customers = arena_array(l->arena, count, sizeof *customers);
   struct section section = {.key = "customers"};
-  struct map seen = {0}, taxes = {0};
-  index_taxes(l->catalog, &taxes);
+  struct map seen = {0};
   for (size_t i = 0; i < count; i++) {
     const struct yaml *node = section_next(l, &section);
     customers[i].place = place_of(l, node);
-    read_customer(l, node, &taxes, &customers[i]);
+    read_customer(l, node, &customers[i]);
     must_be_new(l, &seen, customers[i].id, node, "customer");
   }
   map_free(&seen);
-  map_free(&taxes);
   if (count > 0) {
     qsort(customers, count, sizeof *customers, compare_customers);
   }

@@ -1,4 +1,4 @@
-/* Reads what holds for the whole catalog: currency, time zone, the seller, and the taxes. */
+/* Reads what holds for the whole catalog: currency, time zone, and whether invoices are made by themselves. */
 #include "catalog/private.h"
 
 #include <string.h>
@@ -48,39 +48,6 @@ slice file_path_of(struct loader *l, const struct yaml *node) {
   return slice_of(arena_printf(l->arena, SLICE_FMT "/%s", (int)(slash - node->file), node->file, name.ptr));
 }
 
-static bool prefix_byte(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-}
-
-/* Invoice numbers become file names and parts of URLs. */
-static slice invoice_prefix(struct loader *l, const struct yaml *node) {
-  slice text = name_of(l, node);
-  bool fine = text.len <= 20;
-  for (size_t i = 0; fine && i < text.len; i++) {
-    fine = prefix_byte(text.ptr[i]);
-  }
-  if (!fine) {
-    problem(l, node, "is \"%s\", expected up to 20 letters, digits, '-', '_' or '.', such as NW-", shown(l, text));
-  }
-  return text;
-}
-
-static void read_seller(struct loader *l) {
-  static const char *const keys[] = {"name", "address", "country",        "tax_id", "registration", "email",
-                                     "logo", "bank",    "invoice_prefix", "footer", "endpoint",     NULL};
-  const struct yaml *map = setting(l, "seller");
-  struct seller *seller = &l->catalog->seller;
-  if (!map || !is_map_of(l, map, keys)) {
-    return;
-  }
-  needed(l, map, "name", "it stands on top of every invoice");
-  party_of(l, map, &seller->party);
-  seller->logo_path = file_path_of(l, field(map, "logo"));
-  seller->invoice_prefix = invoice_prefix(l, field(map, "invoice_prefix"));
-  seller->bank = text_of(l, field(map, "bank"));
-  seller->footer = text_of(l, field(map, "footer"));
-}
-
 static void read_invoicing(struct loader *l) {
   static const char *const keys[] = {"automatic", "from", NULL};
   static const char *const no_yes[] = {"false", "true", NULL};
@@ -96,46 +63,6 @@ void read_settings(struct loader *l) {
   read_currency(l);
   l->catalog->time_zone = zone_of(l, setting(l, "time_zone"), "UTC");
   read_exchange_rates(l);
-  read_seller(l);
+  read_sellers(l);
   read_invoicing(l);
-}
-
-/* ---- taxes ---- */
-
-static void read_tax(struct loader *l, const struct yaml *map, struct tax *out) {
-  static const char *const keys[] = {"name", "label", "rate", "category", "note", NULL};
-  static const char *const categories[] = {"S", "Z", "E", "AE", "G", "O", NULL};
-  if (!is_map_of(l, map, keys)) {
-    return;
-  }
-  const struct yaml *category = field(map, "category");
-  const struct yaml *label = field(map, "label");
-  out->name = name_of(l, needed(l, map, "name", "customers refer to a tax by its name"));
-  out->label = label ? name_of(l, label) : out->name;
-  bool known = rate_of(l, needed(l, map, "rate", "such as 21 % or 0.21"), (rate){0}, RATE_ONE, &out->rate);
-  int choice = choice_of(l, category, categories, 0);
-  out->category = slice_of(categories[choice]);
-  out->note = text_of(l, field(map, "note"));
-  if (known && (choice == 0) != (out->rate.e12 > 0)) {
-    problem(l, category ? category : map,
-            "category %s %s (EN 16931: S standard, Z zero, E exempt, AE reverse charge, "
-            "G export, O out of scope)",
-            categories[choice], choice == 0 ? "needs a rate above 0" : "needs a rate of 0");
-  }
-}
-
-void read_taxes(struct loader *l) {
-  size_t count = section_count(l, "taxes", ENTRIES_MAX);
-  struct tax *taxes = arena_array(l->arena, count, sizeof *taxes);
-  struct section section = {.key = "taxes"};
-  struct map seen = {0};
-  for (size_t i = 0; i < count; i++) {
-    const struct yaml *node = section_next(l, &section);
-    taxes[i].place = place_of(l, node);
-    read_tax(l, node, &taxes[i]);
-    must_be_new(l, &seen, taxes[i].name, node, "tax");
-  }
-  map_free(&seen);
-  l->catalog->taxes = taxes;
-  l->catalog->tax_count = count;
 }

@@ -4,7 +4,8 @@
 #include "catalog/private.h"
 
 /* What pricing one customer needs. Pools, reminders, payment providers and other customers stay behind. */
-static const char *const KEPT[] = {"currency",  "time_zone",          "seller",        "taxes", "meters", "plans",
+static const char *const KEPT[] = {"currency",  "time_zone",          "seller",        "sellers",
+                                   "taxes",     "tax_rules",          "meters",        "plans",
                                    "customers", "virtual_currencies", "exchange_rates"};
 
 struct reducing {

@@ -49,7 +49,7 @@ static bool write_one(const char *dir, struct rating_set *set, const struct cata
   buf_init(&pdf, OUTPUT_BYTES_MAX);
   invoice_to_json(&invoice, &document);
   bool ok = file_write(arena_printf(set->arena, "%s.json", name), buf_slice(&document), err) &&
-            document_pdf(buf_slice(&document), catalog->seller.logo_path, &pdf, err) &&
+            document_pdf(buf_slice(&document), catalog, &pdf, err) &&
             file_write(arena_printf(set->arena, "%s.pdf", name), buf_slice(&pdf), err);
   buf_free(&document);
   buf_free(&pdf);

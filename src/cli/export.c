@@ -98,7 +98,7 @@ struct documents {
 static bool render(struct documents *d, slice document, struct buf *out, struct error *err) {
   const struct catalog *catalog = d->e->book ? book_catalog(d->e->book) : NULL;
   if (strcmp(d->kind, "pdf") == 0) {
-    return document_pdf(document, catalog ? catalog->seller.logo_path : SLICE(""), out, err);
+    return document_pdf(document, catalog, out, err);
   }
   if (strcmp(d->kind, "ubl") == 0) {
     return document_ubl(document, out, err);

@@ -5,9 +5,9 @@
 #define METERHOUSE_DOCUMENTS_DOCUMENTS_H
 #include "bill/bill.h"
 
-/* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. `logo_path` may be empty.
- * ERR_INVALID: not a document of ours. */
-MUST_USE bool document_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err);
+/* PDF (A4) from the JSON document alone, so that a stored invoice prints the same for ever. The logo is the
+ * seller's in the catalog, which may be NULL. ERR_INVALID: not a document of ours. */
+MUST_USE bool document_pdf(slice document_json, const struct catalog *catalog, struct buf *out, struct error *err);
 /* UBL 2.1 XML after EN 16931 and Peppol BIS Billing 3, an invoice (380) or a credit note (381). ERR_INVALID names all
  * that the norm asks for and the document does not have (a draft has no number), or sums of it that do not agree. */
 MUST_USE bool document_ubl(slice document_json, struct buf *out, struct error *err);

@@ -292,7 +292,7 @@ static bool put_line(struct focus_invoice *i, const struct json *line, struct er
   if (i->voided) {
     return true; /* nothing is owed for it */
   }
-  if (kind_of(line)->by_steps && !correction && trace && trace->child) {
+  if (kind_of(line)->by_steps && !correction && trace && trace->child && json_get(line, "gross") == NULL) {
     return put_steps(i, line, stated, err);
   }
   put_whole(i, line, stated, correction);
@@ -326,16 +326,27 @@ static void put_plain(struct focus_invoice *i, const char *category, slice descr
   }
 }
 
+/* A tax may stand there twice, at two rates; then the rate tells them apart. */
+static const char *tax_id_of(const struct focus_invoice *i, const struct json *tax) {
+  const struct json *taxes = json_get(i->document, "taxes");
+  slice name = json_text(tax, "name"), at = json_text(tax, "rate");
+  for (const struct json *t = taxes->child; t; t = t->next) {
+    if (t != tax && slice_eq(json_text(t, "name"), name)) {
+      return arena_printf(i->arena, "tax/" SLICE_FMT "/" SLICE_FMT, SLICE_ARG(name), SLICE_ARG(at));
+    }
+  }
+  return arena_printf(i->arena, "tax/" SLICE_FMT, SLICE_ARG(name));
+}
+
 /* What is payable is what is left after prepaid credit, as on the invoice. */
 bool focus_put_rest(struct focus_invoice *i, struct error *err) {
   const struct json *taxes = json_get(i->document, "taxes");
   amount stated;
   for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
-    slice name = json_text(t, "name");
     if (!stated_amount(i, t, "amount", &stated, err)) {
       return false;
     }
-    put_plain(i, "Tax", json_text(t, "label"), arena_printf(i->arena, "tax/" SLICE_FMT, SLICE_ARG(name)), stated);
+    put_plain(i, "Tax", json_text(t, "label"), tax_id_of(i, t), stated);
   }
   if (json_get(i->document, "prepaid") == NULL) {
     return true;

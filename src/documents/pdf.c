@@ -47,14 +47,15 @@ static int run(const struct json *document, const struct currency *currency, con
   return s.page;
 }
 
-static bool print(struct arena *arena, slice bytes, slice logo_path, struct buf *out, struct error *err) {
+static bool print(struct arena *arena, slice bytes, const struct catalog *catalog, struct buf *out, struct error *err) {
   const struct json *document;
   const struct currency *currency;
   bool ok;
   if (!document_open(arena, bytes, &document, &currency, err)) {
     return false;
   }
-  const char *logo = arena_copy(arena, logo_path).ptr;
+  slice seller = json_text(json_get(document, "seller"), "id");
+  const char *logo = catalog ? arena_copy(arena, catalog_seller_named(catalog, seller)->logo_path).ptr : "";
   int pages = run(document, currency, logo, 0, NULL, &ok);
   if (ok) {
     run(document, currency, logo, pages, out, &ok);
@@ -62,9 +63,9 @@ static bool print(struct arena *arena, slice bytes, slice logo_path, struct buf 
   return ok || error_set(err, ERR_IO, "the PDF can not be drawn");
 }
 
-bool document_pdf(slice document_json, slice logo_path, struct buf *out, struct error *err) {
+bool document_pdf(slice document_json, const struct catalog *catalog, struct buf *out, struct error *err) {
   struct arena *arena = arena_new();
-  bool ok = print(arena, document_json, logo_path, out, err);
+  bool ok = print(arena, document_json, catalog, out, err);
   arena_free(arena);
   return ok;
 }

@@ -91,12 +91,12 @@ static void price_words(const struct json *line, char out[160]) {
            SLICE_ARG(currency), factor, single ? "" : " / ", single ? 0 : (int)per.len, per.ptr);
 }
 
-/* What stands in small under a description: the days it covers, and what was included or covered. */
-static void small_print(const struct json *line, char out[300]) {
+/* What stands in small under a description: the days it covers, what was included or covered, its price with tax. */
+static void small_print(const struct sheet *s, const struct json *line, char out[300]) {
   char quantity_words[2][96];
-  slice part[3] = {json_text(line, "dates")}, included = json_text(line, "included"),
+  slice part[4] = {json_text(line, "dates")}, included = json_text(line, "included"),
         covered = json_text(line, "covered");
-  char words[2][128];
+  char words[3][128], money[DECIMAL_TEXT_MAX * 2];
   if (included.len > 0) {
     slice q = shown_quantity(included, quantity_words[0]);
     snprintf(words[0], sizeof words[0], "of which " SLICE_FMT " included", SLICE_ARG(q));
@@ -107,9 +107,14 @@ static void small_print(const struct json *line, char out[300]) {
     snprintf(words[1], sizeof words[1], SLICE_FMT " covered by commitments", SLICE_ARG(q));
     part[2] = slice_of(words[1]);
   }
+  if (json_get(line, "gross")) {
+    slice gross = sheet_money(s, json_text(line, "gross"), money);
+    snprintf(words[2], sizeof words[2], SLICE_FMT " with tax", SLICE_ARG(gross));
+    part[3] = slice_of(words[2]);
+  }
   int n = 0;
   out[0] = '\0';
-  for (int i = 0; i < 3 && n < 300; i++) {
+  for (int i = 0; i < 4 && n < 300; i++) {
     if (part[i].len > 0) {
       n += snprintf(out + n, (size_t)(300 - n), "%s" SLICE_FMT, n ? ", " : "", SLICE_ARG(part[i]));
     }
@@ -123,7 +128,7 @@ struct row {
 
 static struct row measure(struct sheet *s, const struct json *line) {
   struct row row;
-  small_print(line, row.small);
+  small_print(s, line, row.small);
   price_words(line, row.price);
   sheet_style(s, "DejaVu Sans 8.5", 0.1);
   row.words = sheet_height(s, COLUMN_TEXT_WIDTH, json_text(line, "description"));

@@ -17,23 +17,6 @@ bool ubl_amount(const struct ubl *u, const struct json *object, const char *key,
   return true;
 }
 
-static const struct json *tax_named(const struct ubl *u, slice name) {
-  const struct json *taxes = json_get(u->document, "taxes");
-  for (const struct json *t = taxes ? taxes->child : NULL; t; t = t->next) {
-    if (slice_eq(json_text(t, "name"), name)) {
-      return t;
-    }
-  }
-  return NULL;
-}
-
-/* With one tax all lines are of it; with several each names its own. */
-static const struct json *tax_of(const struct ubl *u, const struct json *line) {
-  const struct json *taxes = json_get(u->document, "taxes");
-  slice name = json_text(line, "tax");
-  return name.len == 0 && taxes && taxes->count == 1 ? taxes->child : tax_named(u, name);
-}
-
 static slice code_of(const struct json *tax) {
   slice code = json_text(tax, "category");
   return code.len > 0 ? code : SLICE("S");
@@ -60,7 +43,7 @@ static bool rate_of(const struct json *tax, rate *out, struct error *err) {
 }
 
 const struct ubl_category *ubl_category_of(const struct ubl *u, const struct json *line) {
-  const struct json *tax = tax_of(u, line);
+  const struct json *tax = document_tax_of(u->document, line);
   struct error ignored = {0};
   rate of;
   bool known = rate_of(tax, &of, &ignored);
@@ -103,8 +86,9 @@ static bool add_lines(struct ubl *u, struct error *err) {
   for (const struct json *line = lines ? lines->child : NULL; line; line = line->next) {
     struct ubl_category *category;
     amount a;
-    if (!category_for(u, tax_of(u, line), &category, err) || !ubl_amount(u, line, "amount", &a, err) ||
-        !amount_add(category->base, a, &category->base, err) || !amount_add(u->lines, a, &u->lines, err)) {
+    if (!category_for(u, document_tax_of(u->document, line), &category, err) ||
+        !ubl_amount(u, line, "amount", &a, err) || !amount_add(category->base, a, &category->base, err) ||
+        !amount_add(u->lines, a, &u->lines, err)) {
       return false;
     }
   }

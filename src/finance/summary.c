@@ -41,6 +41,7 @@ static const struct finance_share *tally_finish(struct tally *tally, struct aren
 
 static bool add_rating(const struct catalog *catalog, const struct rating *rating, struct tally *products,
                        struct tally *customers, struct finance_summary *out, struct error *err) {
+  amount earned = AMOUNT_ZERO;
   out->unpriced += rating->unpriced_count;
   if (rating->customer->currency != catalog->currency) {
     out->skipped++;
@@ -48,12 +49,14 @@ static bool add_rating(const struct catalog *catalog, const struct rating *ratin
   }
   for (size_t i = 0; i < rating->charge_count; i++) {
     const struct charge *charge = &rating->charges[i];
-    if (!amount_is_zero(charge->exact) && !tally_add(products, charge->product, charge->exact, err)) {
+    amount net;
+    if (!invoice_charge_net(catalog, rating, charge, &net, err) || !amount_add(earned, net, &earned, err) ||
+        (!amount_is_zero(net) && !tally_add(products, charge->product, net, err))) {
       return false;
     }
   }
-  return amount_add(out->revenue, rating->total, &out->revenue, err) &&
-         tally_add(customers, rating->customer->id, rating->total, err);
+  return amount_add(out->revenue, earned, &out->revenue, err) &&
+         tally_add(customers, rating->customer->id, earned, err);
 }
 
 static bool add_pools(struct arena *arena, const struct catalog *catalog, const struct usage_row *rows,

@@ -78,7 +78,9 @@ bool db_open(const char *path, enum db_mode mode, struct db **out, struct error 
     ok = run_script(db, "PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;", err);
   }
   if (ok && mode == DB_READ_WRITE) {
-    ok = run_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16384;", err) && sync_recovered(db, err);
+    ok = run_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16384;",
+                    err) &&
+         sync_recovered(db, err);
   }
   if (!ok) {
     error_at(err, "%s", path);

@@ -25,7 +25,8 @@ def invoice(name, lines, taxes=(STANDARD,), currency="EUR", minor="0.01", **memb
         l["number"] = number
     made_taxes = []
     for tax in taxes:
-        base = sum(D(l["amount"]) for l in lines if len(taxes) == 1 or l.get("tax") == tax["name"])
+        base = sum(D(l["amount"]) for l in lines if l.get("tax", taxes[0]["name"] if len(taxes) == 1 else None) == tax["name"]
+                   and l.get("tax_rate", tax["rate"]) == tax["rate"])
         made_taxes.append(dict(tax, base=str(base), amount=str((base * D(tax["rate"])).quantize(D(minor), ROUND_HALF_EVEN))))
     subtotal, tax = sum(D(l["amount"]) for l in lines), sum(D(t["amount"]) for t in made_taxes)
     document = {
@@ -72,6 +73,17 @@ def documents():
     yield "untaxed", invoice("untaxed", [hours("12")], taxes=())
     yield "mixed", invoice("mixed", [hours("12", tax="nl"), hours("7", tax="low"), hours("5")],
                            taxes=(STANDARD, dict(STANDARD, name="low", rate="0.09")))
+    yield "rates", invoice("rates", [hours("12", tax="nl", tax_rate="0.21"), line("-40.00", kind="adjustment", tax="nl", tax_rate="0.19")],
+                           taxes=(STANDARD, dict(STANDARD, rate="0.19")))
+    yield "part", invoice("part", [hours("12", tax="nl"), line("3.00", tax="", description="Gift card")])
+    yield "categories", invoice("categories", [hours("12", tax="nl"), hours("7", tax="rc"), hours("5", tax="e"), hours("2", tax="z"),
+                                               line("-5.00", kind="credit", tax="rc"), line("-8.00", kind="drawdown", tax="nl")],
+                                taxes=(STANDARD, REVERSE, dict(REVERSE, name="e", category="E", note="Education"),
+                                       dict(REVERSE, name="z", category="Z", note="")))
+    with_tax = invoice("gross", [hours("10", each="0.333", amount="2.76", exact="2.752066115702", gross="3.33", gross_exact="3.33"),
+                                 hours("20", each="0.333", amount="5.50", exact="5.504132231405", gross="6.66", gross_exact="6.66")])
+    taxes = [dict(with_tax["taxes"][0], amount="1.73", gross="9.99", included="1.73")]
+    yield "gross", dict(with_tax, taxes=taxes, tax="1.73", total="9.99")
     yield "yen", invoice("yen", [hours("12.25", each="373", minor="1"), hours("1", each="99", minor="1")], currency="JPY", minor="1")
     yield "dinar", invoice("dinar", [hours("12.345", each="0.937", minor="0.001"), hours("1.001", minor="0.001")],
                            taxes=(dict(STANDARD, rate="0.10"),), currency="BHD", minor="0.001")

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   out.len = 0;
   err = (struct error){0};
-  if (size % PDF_EVERY == 0 && !document_pdf(text, SLICE(""), &out, &err)) {
+  if (size % PDF_EVERY == 0 && !document_pdf(text, NULL, &out, &err)) {
     must(err.code == ERR_INVALID); /* what is a document can be drawn, whatever stands in it */
   }
   buf_free(&out);

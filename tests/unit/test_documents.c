@@ -103,7 +103,7 @@ static void other_json_is_not_a_document(void **state) {
     focus_free(focus);
   }
   struct error err = {0};
-  assert_false(document_pdf(wrong[2], SLICE(""), &out, &err));
+  assert_false(document_pdf(wrong[2], NULL, &out, &err));
   assert_non_null(strstr(err.message, "currency"));
   assert_int_equal(out.len, 0);
   buf_free(&out);
