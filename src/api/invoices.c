@@ -5,6 +5,9 @@
 #include "notify/notify.h"
 #include <string.h>
 
+#define EXPLAIN_EVENTS 20
+#define EXPLAIN_EVENTS_MAX 10000
+
 struct page {
   struct api_call *call;
   size_t limit, written;
@@ -101,15 +104,44 @@ bool ubl_read(struct api_call *call, struct book *book, struct error *err) {
   return true;
 }
 
-bool explain_read(struct api_call *call, struct book *book, struct error *err) {
-  struct found f;
-  quantity line;
-  slice text = http_query(call->http, "line");
-  if (!quantity_parse(text, &line, err)) {
-    return error_set(err, ERR_INVALID, "say line=N: the number of a line on the invoice");
+struct asked {
+  struct api_call *call;
+  struct book *book;
+  struct explain_options options;
+  bool found;
+};
+
+static bool explain_one(void *context, const struct stored_invoice *i, struct error *err) {
+  struct asked *a = context;
+  a->found = true;
+  return call_may_see(a->call, i->customer, err) &&
+         book_explain(a->book, i, http_query(a->call->http, "line"), a->options, &a->call->out, err);
+}
+
+static bool explain_options(struct api_call *call, struct explain_options *out, struct error *err) {
+  quantity events = {EXPLAIN_EVENTS * QUANTITY_E9};
+  slice text = http_query(call->http, "events");
+  *out = (struct explain_options){.json = slice_is(http_query(call->http, "format"), "json")};
+  if (http_query(call->http, "line").len == 0) {
+    return error_set(err, ERR_INVALID, "say line=N: the number of a line on the invoice; or total, tax or rounding");
   }
-  return find_invoice(call, book, &f, err) &&
-         invoice_explain(f.document, (uint32_t)(line.e9 / QUANTITY_E9), &call->out, err);
+  if (text.len > 0 && (!quantity_parse(text, &events, err) || events.e9 < 0)) {
+    return error_set(err, ERR_INVALID, "events: should be a number, how many are listed");
+  }
+  out->events_max =
+      events.e9 / QUANTITY_E9 > EXPLAIN_EVENTS_MAX ? EXPLAIN_EVENTS_MAX : (size_t)(events.e9 / QUANTITY_E9);
+  return true;
+}
+
+bool explain_read(struct api_call *call, struct book *book, struct error *err) {
+  slice name = http_param(call->http, "invoice");
+  struct asked a = {.call = call, .book = book};
+  if (!explain_options(call, &a.options, err)) {
+    return false;
+  }
+  struct invoice_query query = {.id = name, .limit = 1, .with_document = true};
+  return invoice_list(book_db(book), &query, explain_one, &a, err) &&
+         (a.found || error_set(err, ERR_NOT_FOUND, "there is no invoice \"" SLICE_FMT "\"", SLICE_ARG(name)));
 }
 
 /* ---- preview and finalize: the same draft ---- */

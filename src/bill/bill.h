@@ -145,6 +145,10 @@ bool commitment_is_spend(const struct json *element);
 const struct json *document_tax_of(const struct json *document, const struct json *line);
 /* Prints how line `number` of the document came to be: usage, price with FILE:LINE, tiers, amounts, rounding. */
 MUST_USE bool invoice_explain(slice document_json, uint32_t number, struct buf *out, struct error *err);
+/* The same of "total", "tax" or "rounding": what they are made of. */
+MUST_USE bool invoice_explain_sum(slice document_json, slice what, struct buf *out, struct error *err);
+/* A line by its number; ERR_NOT_FOUND says how many there are. */
+MUST_USE bool document_line(const struct json *document, uint32_t number, const struct json **out, struct error *err);
 
 /* ---- kept invoices ---- */
 #define ACCOUNT_NAME_MAX 256

@@ -1,16 +1,18 @@
 /* How one line of an invoice came to be, told from its trace. */
 #include "bill/private.h"
 
-static const struct json *find_line(const struct json *document, uint32_t number) {
+bool document_line(const struct json *document, uint32_t number, const struct json **out, struct error *err) {
   char wanted[16];
   snprintf(wanted, sizeof wanted, "%u", number);
   const struct json *lines = json_get(document, "lines");
   for (const struct json *l = lines ? lines->child : NULL; l; l = l->next) {
     if (slice_is(json_text(l, "number"), wanted)) {
-      return l;
+      *out = l;
+      return true;
     }
   }
-  return NULL;
+  return error_set(err, ERR_NOT_FOUND, "this invoice has no line %u; it has %u lines", number,
+                   lines ? lines->count : 0);
 }
 
 static void head(const struct json *document, const struct json *line, struct buf *out) {
@@ -175,12 +177,11 @@ static bool explain(struct arena *arena, slice bytes, uint32_t number, struct bu
   if (!document_parse(arena, bytes, &document, err)) {
     return false;
   }
-  const struct json *line = find_line(document, number), *trace = json_get(line, "trace");
-  if (line == NULL) {
-    const struct json *lines = json_get(document, "lines");
-    return error_set(err, ERR_NOT_FOUND, "this invoice has no line %u; it has %u lines", number,
-                     lines ? lines->count : 0);
+  const struct json *line, *trace;
+  if (!document_line(document, number, &line, err)) {
+    return false;
   }
+  trace = json_get(line, "trace");
   head(document, line, out);
   for (const struct json *s = trace ? trace->child : NULL; s; s = s->next) {
     step(s, out);

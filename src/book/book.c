@@ -234,6 +234,7 @@ void book_close(struct book *book) {
   }
   db_close(book->db);
   versions_free(book);
+  vec_free(&book->numbers);
   if (book->owns_catalog) {
     catalog_free(book->catalog);
   }
@@ -246,6 +247,22 @@ void book_close(struct book *book) {
   free(book->dir);
   book->magic = 0;
   free(book);
+}
+
+uint64_t book_place(const struct book *book, uint64_t number) {
+  size_t low = 0, high = book->numbers.count;
+  if (high == 0) {
+    return number;
+  }
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (book->numbers.items[middle] <= number) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 const struct catalog *book_catalog(const struct book *book) {

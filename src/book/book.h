@@ -248,6 +248,36 @@ MUST_USE bool book_check_store(struct book *book, void (*bad)(void *context, con
 MUST_USE bool book_check(struct book *book, void (*bad)(void *context, const char *what), void *context,
                          struct check_result *out, struct error *err);
 
+/* ---- why: docs/explain.md ---- */
+struct explain_options {
+  size_t events_max; /* how many hours and events are listed; all are counted */
+  bool json;
+};
+/* How an amount of an invoice came to be. `what` is the number of a line: its trace, the hours of usage that its price
+ * took, which sum to its quantity (ERR_CORRUPT otherwise), and the events behind them; or "total", "tax", "rounding".
+ */
+MUST_USE bool book_explain(struct book *book, const struct stored_invoice *invoice, slice what,
+                           struct explain_options options, struct buf *out, struct error *err);
+/* The same of what would be invoiced now. */
+MUST_USE bool book_explain_draft(struct book *book, slice customer, slice period, slice what,
+                                 struct explain_options options, struct buf *out, struct error *err);
+
+/* ---- one customer's book to go: docs/explain.md ---- */
+struct export_result {
+  uint64_t events, corrections, invoices, voided; /* voided: those of the invoices that no longer stand */
+  uint64_t differences;
+};
+/* Writes all that the customer's invoices are derived from into the folder `dir`, which is made: events with their
+ * numbers, invoices, the part of each catalog that concerns it, and a list of these. ERR_NOT_FOUND: no such customer.
+ */
+MUST_USE bool book_export_customer(struct book *book, slice customer, const char *dir, struct export_result *out,
+                                   struct error *err);
+/* Derives every invoice of such a folder again, adjustments included, without any book; each difference is told to
+ * `bad`. ERR_INVALID when there is one, or when the folder is not a whole export. Works in a folder of its own under
+ * $TMPDIR. */
+MUST_USE bool book_export_verify(const char *dir, told *bad, void *context, struct export_result *out,
+                                 struct error *err);
+
 /* Counts kept per import for the summary. */
 struct book_stats {
   uint64_t events, duplicates, conflicts, invalid, blocks, journal_bytes;

@@ -29,7 +29,16 @@ struct book {
   VEC(struct stored_key) keys;
   struct book_stats uncounted;    /* of the open batch */
   VEC(struct catalog *) versions; /* earlier ones that were asked for */
+  VEC(uint64_t) numbers;          /* of an export: what its events are numbered by in the documents, ascending */
 };
+/* Where in this book's journal the event of that number stands, or the last before it; 0: before the first. */
+uint64_t book_place(const struct book *book, uint64_t number);
+/* The folder of an export. */
+#define EXPORT_VERSION 1
+#define EXPORT_MANIFEST "export.json"
+#define EXPORT_EVENTS "events.ndjson"
+#define EXPORT_NUMBER "number"
+#define EXPORT_MANIFEST_BYTES_MAX ((size_t)256 << 20)
 
 MUST_USE bool counts_flush(struct book *book, struct error *err);
 /* Counts by upper bound, the last one unbounded. */
@@ -95,5 +104,7 @@ void scheduler_stop(struct scheduler *scheduler);
 /* The same adjustments as a document names them, worked out again. */
 MUST_USE bool adjust_again(struct book *book, struct rating_set *set, struct rating *rating,
                            const struct adjustment_span *spans, size_t count, struct error *err);
+/* check.c: every invoice that stands derived again from its events, openings from their catalogs. */
+MUST_USE bool check_invoices_again(struct book *book, told *bad, void *context, uint64_t *problems, struct error *err);
 const char *book_path(const struct book *book, struct arena *arena, const char *name);
 #endif

@@ -176,7 +176,7 @@ bool rate_at(struct book *book, const struct rate_request *request, struct ratin
   /* Aggregates are kept for the meters of the catalog in use. */
   bool from_events = request->from_events || catalog != book->catalog;
   bool ok = open_windows(out, catalog, request, &w, err);
-  out->journal_position = request->position;
+  out->journal_position = book_place(book, request->position);
   if (ok && request->position == 0 && !request->no_events) {
     ok = journal_last(book->db, &out->journal_position, err);
   }

@@ -443,6 +443,11 @@ MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error 
 /* The same from texts in memory (versions that a book keeps, tests, fuzzing). */
 MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
 void catalog_free(struct catalog *catalog);
+/* What of the catalog's files concerns one customer: itself, the plans it names, meters, taxes, seller and exchange
+ * rates, each on the line where it stood; no other customers, no pools and their costs, no payment providers. It loads
+ * as a catalog of its own, with a digest of its own. In the arena. ERR_NOT_FOUND when the customer is not in it. */
+MUST_USE bool catalog_reduce(struct arena *arena, const struct catalog *catalog, slice customer,
+                             struct catalog_text **texts, size_t *count, struct error *err);
 
 /* ---- price tables of others ---- */
 struct price_import {

@@ -146,11 +146,8 @@ static export_kind *kind_named(const char *name) {
   static const struct {
     const char *name;
     export_kind *run;
-  } kinds[] = {{"pdf", export_documents},
-               {"ubl", export_documents},
-               {"json", export_documents},
-               {"csv", export_csv},
-               {"focus", export_focus}};
+  } kinds[] = {{"pdf", export_documents}, {"ubl", export_documents}, {"json", export_documents},
+               {"csv", export_csv},       {"focus", export_focus},   {"customer", export_customer}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kinds[i].name, name) == 0) {
       return kinds[i].run;
@@ -170,9 +167,9 @@ static int run(const struct cli_args *args) {
                      .names = args->rest + 1,
                      .name_count = args->rest_count - 1};
   export_kind *kind = kind_named(args->rest[0]);
-  bool ok =
-      (kind || error_set(&err, ERR_USAGE, "the kinds are pdf, ubl, json, csv and focus, not \"%s\"", args->rest[0])) &&
-      (!data || book_open(data, NULL, BOOK_READ, &e.book, &err)) && kind(&e, &err);
+  bool ok = (kind || error_set(&err, ERR_USAGE, "the kinds are pdf, ubl, json, csv, focus and customer, not \"%s\"",
+                               args->rest[0])) &&
+            (!data || book_open(data, NULL, BOOK_READ, &e.book, &err)) && kind(&e, &err);
   book_close(e.book);
   arena_free(e.arena);
   return ok ? CLI_EXIT_DONE : cli_fail(args, &err);
@@ -180,8 +177,8 @@ static int run(const struct cli_args *args) {
 
 const struct cli_command cli_export = {
     .name = "export",
-    .summary = "invoices as PDF, UBL or JSON, a month as FOCUS, anything listed as CSV",
-    .rest = "pdf|ubl|json|csv|focus [INVOICE...|FILE.json...|LIST]",
+    .summary = "invoices as PDF, UBL or JSON, a month as FOCUS, lists as CSV, a customer's all to verify",
+    .rest = "pdf|ubl|json|csv|focus|customer [INVOICE...|FILE.json...|LIST]",
     .rest_min = 1,
     .rest_max = SIZE_MAX,
     .example = "meterhouse export ubl --data book --period 2026-10 --out ubl",
@@ -190,8 +187,8 @@ const struct cli_command cli_export = {
                 {"--customer", "ID", "of this customer alone", false},
                 {"--dataset", "NAME",
                  "focus: cost-and-usage, invoice-detail, billing-period, contract-commitment or all", false},
-                {"--out", "PATH", "a folder for documents and datasets, a file for csv (default standard output)",
-                 false}},
+                {"--out", "PATH",
+                 "a folder for documents, datasets and a customer, a file for csv (default standard output)", false}},
     .run = run,
     .print_more = export_print_lists,
 };

@@ -15,7 +15,7 @@ struct export {
   size_t name_count;
 };
 typedef bool export_kind(struct export *e, struct error *err);
-export_kind export_documents, export_csv, export_focus;
+export_kind export_documents, export_csv, export_focus, export_customer;
 
 /* To the file of that name in the folder --out (NULL: to the file --out itself), or to standard output. */
 MUST_USE bool export_write(struct export *e, const char *name, slice bytes, struct error *err);

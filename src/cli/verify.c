@@ -221,8 +221,32 @@ static bool verify_all(struct verification *v, struct error *err) {
   return true;
 }
 
+/* Everything in an export, adjustments and credit included. */
+static int verify_export(const struct cli_args *args) {
+  struct error err = {0};
+  struct export_result result;
+  struct cli_listing listing = {0};
+  bool ok = args->rest_count == 0 || error_set(&err, ERR_USAGE, "--export names all there is to verify");
+  ok = ok && book_export_verify(cli_value(args, "--export"), cli_list, &listing, &result, &err);
+  cli_list_end(&listing);
+  if (!ok) {
+    return cli_fail(args, &err);
+  }
+  printf("verified: %llu invoices from %llu events and %llu corrections, every digit; %llu of them voided since\n",
+         (unsigned long long)result.invoices, (unsigned long long)result.events, (unsigned long long)result.corrections,
+         (unsigned long long)result.voided);
+  return CLI_EXIT_DONE;
+}
+
 static int run(const struct cli_args *args) {
   struct error err = {0};
+  if (cli_value(args, "--export")) {
+    return verify_export(args);
+  }
+  if (!cli_value(args, "--catalog") || !cli_value(args, "--usage") || args->rest_count == 0) {
+    error_set(&err, ERR_USAGE, "say --catalog DIR --usage FILE INVOICE.json, or --export DIR");
+    return cli_fail(args, &err);
+  }
   struct verification v = {.args = args, .arena = arena_new()};
   const char *map_path = cli_value(args, "--map");
   bool ok = catalog_load(cli_value(args, "--catalog"), &v.catalog, &err) &&
@@ -242,11 +266,12 @@ const struct cli_command cli_verify = {
     .name = "verify",
     .summary = "derive an invoice again from its usage; exit 1 on any difference",
     .rest = "[FILE...] INVOICE.json",
-    .rest_min = 1,
+    .rest_min = 0,
     .rest_max = SIZE_MAX,
     .example = "meterhouse verify --catalog catalog --usage usage-2026-10.ndjson.gz invoice.json",
-    .options = {{"--catalog", "DIR", "the catalog the invoice was made with", true},
-                {"--usage", "FILE", "the events; further files may stand before INVOICE.json", true},
-                {"--map", "MAP.yaml", "the usage is CSV: which column is what", false}},
+    .options = {{"--catalog", "DIR", "the catalog the invoice was made with", false},
+                {"--usage", "FILE", "the events; further files may stand before INVOICE.json", false},
+                {"--map", "MAP.yaml", "the usage is CSV: which column is what", false},
+                {"--export", "DIR", "instead: all invoices of a customer's export, offline", false}},
     .run = run,
 };

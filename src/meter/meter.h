@@ -233,6 +233,19 @@ MUST_USE bool rollup_check(struct db *db, const struct catalog *catalog, instant
  * that would set these levels again, without id, source and time. Before usage_finish. In the arena. */
 MUST_USE bool usage_levels(struct usage *usage, struct arena *arena, const struct meter *meter, instant at,
                            bool unchanged, struct event **events, size_t *count, struct error *err);
+/* The events that count for one meter of a customer between `from` and `before`, as the journal stood at event
+ * `position` (0: the last), corrections applied, by number. `value` is what the event says (COUNT, UNIQUE: 1);
+ * `dimensions` are parallel to the meter's. For showing what is behind an amount. */
+struct usage_events {
+  slice customer;
+  const struct meter *meter;
+  uint64_t position;
+  instant from, before;
+};
+typedef bool (*usage_event_each)(void *context, const struct event *e, const struct arrival *arrival,
+                                 const slice *dimensions, quantity value, struct error *err);
+MUST_USE bool usage_events_behind(struct db *db, const struct catalog *catalog, const struct usage_events *wanted,
+                                  usage_event_each each, void *context, struct error *err);
 /* Sorts and closes; rows by customer, meter, dimensions, from. Owned by `usage`. Levels still open run to the end of
  * the period. */
 MUST_USE bool usage_finish(struct usage *usage, const struct usage_row **rows, size_t *count, struct error *err);

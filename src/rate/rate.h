@@ -19,6 +19,11 @@ size_t rate_cuts(const struct catalog *catalog, const struct segment *segments, 
                  size_t max);
 size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segments, size_t count);
 
+/* The price that takes usage of these dimensions in a segment, as rating does: the contract's own first, then the
+ * plan's, then the add-ons'. NULL: none does. */
+const struct price_rule *rate_price_of(const struct catalog *catalog, const struct segment *segment,
+                                       const struct meter *meter, const slice *dimensions);
+
 enum charge_kind {
   CHARGE_USAGE,
   CHARGE_FEE,

@@ -249,6 +249,18 @@ size_t terms_of(const struct catalog *catalog, const struct contract *contract, 
   return count;
 }
 
+const struct price_rule *rate_price_of(const struct catalog *catalog, const struct segment *segment,
+                                       const struct meter *meter, const slice *dimensions) {
+  const struct plan *terms[TERMS_MAX];
+  quantity times[TERMS_MAX];
+  const struct price_rule *price = NULL;
+  size_t count = terms_of(catalog, segment->contract, segment->from, terms, times);
+  for (size_t t = 0; t < count && price == NULL; t++) {
+    price = catalog_price(terms[t], meter, dimensions);
+  }
+  return price;
+}
+
 static bool open_stretch(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
                          const struct segment *segment, struct stretch *s, struct error *err) {
   *s = (struct stretch){.customer = customer, .segment = segment, .from = segment->from, .to = segment->to};
