@@ -48,6 +48,12 @@ static char *place_text(struct place place, char text[PLACE_TEXT_MAX]) {
   return text;
 }
 
+/* Whose line it is: a consolidated document has lines of several. */
+static slice owner_of(const struct explaining *e) {
+  slice member = json_text(e->line, "customer");
+  return member.len > 0 ? member : e->invoice->customer;
+}
+
 static bool is_line(const struct explaining *e, const struct charge *c) {
   char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], at[PLACE_TEXT_MAX];
   return c->kind == CHARGE_USAGE && c->price && slice_eq(c->name, json_text(e->line, "description")) &&
@@ -58,7 +64,7 @@ static bool is_line(const struct explaining *e, const struct charge *c) {
 
 static bool rate_again(struct explaining *e, struct error *err) {
   const struct stored_invoice *i = e->invoice;
-  struct rate_request request = {.customer = i->customer,
+  struct rate_request request = {.customer = owner_of(e),
                                  .period = i->period,
                                  .position = i->journal_position,
                                  .no_events = i->journal_position == 0,
@@ -71,7 +77,8 @@ static bool rate_again(struct explaining *e, struct error *err) {
   for (size_t r = 0; r < e->set.rating_count; r++) {
     for (size_t c = 0; c < e->set.ratings[r].charge_count; c++) {
       const struct charge *charge = &e->set.ratings[r].charges[c];
-      e->charge = is_line(e, charge) ? charge : e->charge;
+      bool own = slice_eq(e->set.ratings[r].customer->id, owner_of(e));
+      e->charge = own && is_line(e, charge) ? charge : e->charge;
     }
   }
   return e->charge != NULL || error_set(err, ERR_CORRUPT, "the usage no longer gives this line: see `check`");
@@ -86,8 +93,8 @@ static bool take_rows(struct explaining *e, struct error *err) {
   const struct charge *c = e->charge;
   for (size_t i = 0; i < e->set.row_count; i++) {
     const struct usage_row *row = &e->set.rows[i];
-    if (row->meter != c->meter || !slice_eq(row->customer, e->invoice->customer) ||
-        row->from.ns < c->segment->from.ns || row->from.ns >= c->segment->to.ns || !takes(e, row->dimensions)) {
+    if (row->meter != c->meter || !slice_eq(row->customer, owner_of(e)) || row->from.ns < c->segment->from.ns ||
+        row->from.ns >= c->segment->to.ns || !takes(e, row->dimensions)) {
       continue;
     }
     vec_push(&e->rows, row);
@@ -157,7 +164,7 @@ static void take_standing(struct explaining *e) {
 }
 
 static bool take_events(struct explaining *e, struct error *err) {
-  struct usage_events wanted = {.customer = e->invoice->customer,
+  struct usage_events wanted = {.customer = owner_of(e),
                                 .meter = catalog_meter(e->catalog, json_text(e->line, "meter")),
                                 .position = e->invoice->journal_position};
   if (wanted.meter == NULL || !time_parse_rfc3339(json_text(e->line, "from"), &e->from, err) ||
@@ -298,7 +305,8 @@ static void put_json(const struct explaining *e, struct buf *out) {
 /* ---- the whole ---- */
 
 static bool look_behind(struct explaining *e, struct error *err) {
-  bool usage = slice_is(json_text(e->line, "kind"), "usage");
+  /* A credit note takes from the document it corrects: there is nothing metered behind it. */
+  bool usage = slice_is(json_text(e->line, "kind"), "usage") && json_get(e->line, "corrects") == NULL;
   if (usage && (!rate_again(e, err) || !take_rows(e, err))) {
     return false;
   }
@@ -358,10 +366,10 @@ bool book_explain_draft(struct book *book, slice customer, slice period, slice w
     return false;
   }
   buf_init(&document, DOCUMENT_BYTES_MAX);
-  bool ok =
-      set.rating_count == 1 || error_set(err, ERR_NOT_FOUND, "customer " SLICE_FMT " has no charges in " SLICE_FMT,
-                                         SLICE_ARG(customer), SLICE_ARG(period));
-  ok = ok && book_invoice(book, &set, &set.ratings[0], &invoice, err);
+  const struct rating *rating = rating_set_find(&set, customer);
+  bool ok = rating != NULL || error_set(err, ERR_NOT_FOUND, "customer " SLICE_FMT " has no charges in " SLICE_FMT,
+                                        SLICE_ARG(customer), SLICE_ARG(period));
+  ok = ok && book_invoice(book, &set, rating, &invoice, err);
   if (ok) {
     invoice_to_json(&invoice, &document);
     struct stored_invoice draft = {.customer = customer,

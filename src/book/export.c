@@ -16,6 +16,7 @@ struct exporting {
   struct buf events, manifest;
   struct json_out json; /* over manifest */
   VEC(slice) digests;   /* of the catalogs in use, each once */
+  VEC(slice) members;   /* customers on its consolidated invoices */
   struct export_result *result;
 };
 
@@ -23,11 +24,48 @@ static bool write_file(struct exporting *e, const char *name, slice bytes, struc
   return file_write(arena_printf(e->arena, "%s/%s", e->dir, name), bytes, err);
 }
 
+/* ---- whose ---- */
+
+static bool is_member(const struct exporting *e, slice customer) {
+  for (size_t i = 0; i < e->members.count; i++) {
+    if (slice_eq(e->members.items[i], customer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void add_member(struct exporting *e, slice customer) {
+  if (!is_member(e, customer)) {
+    vec_push(&e->members, arena_copy(e->arena, customer));
+  }
+}
+
+static bool take_member(const struct db_row *row, void *context, struct error *err) {
+  (void)err;
+  add_member(context, db_bytes(row, 0));
+  return true;
+}
+
+/* Those it pays for now, and those that were on its invoices. */
+static bool find_members(struct exporting *e, struct error *err) {
+  const struct catalog *c = e->book->catalog;
+  for (size_t i = 0; i < c->customer_count; i++) {
+    if (c->customers[i].payer && slice_eq(c->customers[i].payer->id, e->customer)) {
+      add_member(e, c->customers[i].id);
+    }
+  }
+  return db_query(e->book->db,
+                  "SELECT DISTINCT m.customer FROM invoice_member m JOIN invoice i ON i.id = m.invoice"
+                  " WHERE i.customer = $1 AND m.customer <> $1",
+                  DB_VALUES(DB_T(e->customer)), take_member, e, err);
+}
+
 /* ---- events, each with its number in the journal in front ---- */
 
 static bool take_event(void *context, const struct event *event, const struct arrival *arrival, struct error *err) {
   struct exporting *e = context;
-  if (!slice_eq(event->subject, e->customer)) {
+  if (!slice_eq(event->subject, e->customer) && !is_member(e, event->subject)) {
     return true;
   }
   struct buf one;
@@ -54,6 +92,7 @@ static bool put_correction(void *context, const struct correction_row *row, stru
   json_put_int(w, "number", (int64_t)row->number);
   json_put_str(w, "id", row->id);
   json_put_str(w, "kind", row->kind);
+  json_put_str(w, "customer", row->customer);
   json_put_int(w, "target", (int64_t)row->target);
   json_put_str(w, "meter", row->meter);
   json_put_cstr(w, "from", time_format(row->from, time));
@@ -139,7 +178,19 @@ static bool put_invoices(struct exporting *e, struct error *err) {
 }
 
 static bool put_corrections(struct exporting *e, struct error *err) {
-  return correction_list(e->book->db, e->customer, 0, INT32_MAX, put_correction, e, err);
+  bool ok = correction_list(e->book->db, e->customer, 0, INT32_MAX, put_correction, e, err);
+  for (size_t i = 0; ok && i < e->members.count; i++) {
+    ok = correction_list(e->book->db, e->members.items[i], 0, INT32_MAX, put_correction, e, err);
+  }
+  return ok;
+}
+
+static bool put_members(struct exporting *e, struct error *err) {
+  (void)err;
+  for (size_t i = 0; i < e->members.count; i++) {
+    json_str(&e->json, e->members.items[i]);
+  }
+  return true;
 }
 
 static bool put_catalogs(struct exporting *e, struct error *err) {
@@ -175,7 +226,8 @@ static bool is_known(struct exporting *e, struct error *err) {
 
 static bool export_all(struct exporting *e, struct error *err) {
   struct journal_range all = {0};
-  if (!is_known(e, err) || !file_make_dirs(arena_printf(e->arena, "%s/invoices", e->dir), err) ||
+  if (!is_known(e, err) || !find_members(e, err) ||
+      !file_make_dirs(arena_printf(e->arena, "%s/invoices", e->dir), err) ||
       !journal_scan(e->book->db, &all, take_event, e, err) ||
       !write_file(e, EXPORT_EVENTS, buf_slice(&e->events), err)) {
     return false;
@@ -184,8 +236,8 @@ static bool export_all(struct exporting *e, struct error *err) {
   json_put_int(&e->json, "version", EXPORT_VERSION);
   json_put_str(&e->json, "customer", e->customer);
   json_put_int(&e->json, "events", (int64_t)e->result->events);
-  if (!put_list(e, "corrections", put_corrections, err) || !put_list(e, "invoices", put_invoices, err) ||
-      !put_list(e, "catalogs", put_catalogs, err)) {
+  if (!put_list(e, "members", put_members, err) || !put_list(e, "corrections", put_corrections, err) ||
+      !put_list(e, "invoices", put_invoices, err) || !put_list(e, "catalogs", put_catalogs, err)) {
     return false;
   }
   json_close_object(&e->json);
@@ -205,6 +257,7 @@ bool book_export_customer(struct book *book, slice customer, const char *dir, st
   json_out_init(&e.json, &e.manifest, true);
   bool ok = export_all(&e, err);
   vec_free(&e.digests);
+  vec_free(&e.members);
   buf_free(&e.events);
   buf_free(&e.manifest);
   arena_free(e.arena);

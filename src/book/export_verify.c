@@ -21,6 +21,16 @@ struct verifying {
   struct export_result *result;
 };
 
+/* The customer itself, or one on its consolidated invoices. */
+static bool is_of_export(const struct verifying *v, slice customer) {
+  const struct json *members = json_get(v->manifest, "members");
+  bool found = slice_eq(customer, v->customer);
+  for (const struct json *m = members ? members->child : NULL; m && !found; m = m->next) {
+    found = slice_eq(m->text, customer);
+  }
+  return found;
+}
+
 static const char *path_of(struct verifying *v, const char *name) {
   return arena_printf(v->arena, "%s/%s", v->dir, name);
 }
@@ -89,8 +99,9 @@ static bool read_event(struct verifying *v, struct arena *scratch, slice line, u
   if (*number == 0 || (count > 0 && *number <= v->book->numbers.items[count - 1])) {
     return error_set(err, ERR_INVALID, "number: events should stand in the order of their numbers");
   }
-  return slice_eq(out->subject, v->customer) ||
-         error_set(err, ERR_INVALID, "subject: is not customer \"" SLICE_FMT "\"", SLICE_ARG(v->customer));
+  return is_of_export(v, out->subject) ||
+         error_set(err, ERR_INVALID, "subject: is neither customer \"" SLICE_FMT "\" nor one it pays for",
+                   SLICE_ARG(v->customer));
 }
 
 static bool add_batch(struct verifying *v, const struct event *events, size_t count, struct error *err) {
@@ -163,8 +174,10 @@ static bool load_events(struct verifying *v, struct error *err) {
 }
 
 static bool load_correction(struct verifying *v, const struct json *c, struct error *err) {
-  struct correction_row row = {
-      .id = json_text(c, "id"), .kind = json_text(c, "kind"), .customer = v->customer, .meter = json_text(c, "meter")};
+  struct correction_row row = {.id = json_text(c, "id"),
+                               .kind = json_text(c, "kind"),
+                               .customer = json_text(c, "customer"),
+                               .meter = json_text(c, "meter")};
   if (!whole_number(c, "number", &row.number, err) || !whole_number(c, "target", &row.target, err) ||
       !whole_number(c, "last", &row.last, err) || !time_parse_rfc3339(json_text(c, "from"), &row.from, err) ||
       !time_parse_rfc3339(json_text(c, "to"), &row.to, err)) {
@@ -178,6 +191,21 @@ static bool load_correction(struct verifying *v, const struct json *c, struct er
 }
 
 /* ---- invoices ---- */
+
+static bool load_members(struct verifying *v, const struct json *document, slice bytes, struct error *err) {
+  const slice *members;
+  size_t count;
+  if (!invoice_members(v->arena, bytes, &members, &count, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (!db_run(v->book->db, "INSERT INTO invoice_member(invoice, customer) VALUES($1, $2)",
+                DB_VALUES(DB_T(json_text(document, "id")), DB_T(members[i])), NULL, err)) {
+      return false;
+    }
+  }
+  return true;
+}
 
 static bool load_invoice(struct verifying *v, const struct json *entry, struct error *err) {
   slice file = json_text(entry, "file"), bytes;
@@ -197,16 +225,18 @@ static bool load_invoice(struct verifying *v, const struct json *entry, struct e
   }
   v->result->invoices++;
   v->result->voided += slice_is(json_text(entry, "status"), "void");
-  return db_run(
-      v->book->db,
-      "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, status, total,"
-      " paid, issued, due, document, journal_position, part, catalog)"
-      " VALUES($1, $2, '', $3, $4, $5, $6, $7, 'finalized', $8, '0', $9, 0, $10, $11, $12, $13)",
-      DB_VALUES(DB_T(json_text(d, "id")), DB_T(json_text(d, "number")), DB_T(v->customer), DB_T(json_text(d, "period")),
-                DB_I(from.ns), DB_I(to.ns), DB_T(json_text(d, "currency")), DB_T(json_text(d, "total")),
-                DB_I(issued.ns), DB_B(bytes), DB_I((int64_t)position), DB_T(json_text(d, "part")),
-                DB_T(json_text(entry, "catalog"))),
-      NULL, err);
+  return load_members(v, d, bytes, err) &&
+         db_run(v->book->db,
+                "INSERT INTO invoice(id, number, series, customer, period, period_from, period_to, currency, status, "
+                "total,"
+                " paid, issued, due, document, journal_position, part, catalog, corrects)"
+                " VALUES($1, $2, '', $3, $4, $5, $6, $7, 'finalized', $8, '0', $9, 0, $10, $11, $12, $13, $14)",
+                DB_VALUES(DB_T(json_text(d, "id")), DB_T(json_text(d, "number")), DB_T(v->customer),
+                          DB_T(json_text(d, "period")), DB_I(from.ns), DB_I(to.ns), DB_T(json_text(d, "currency")),
+                          DB_T(json_text(d, "total")), DB_I(issued.ns), DB_B(bytes), DB_I((int64_t)position),
+                          DB_T(json_get(d, "corrects") ? SLICE("note") : json_text(d, "part")),
+                          DB_T(json_text(entry, "catalog")), DB_T(json_text(json_get(d, "corrects"), "id"))),
+                NULL, err);
 }
 
 static bool load_list(struct verifying *v, const char *name,

@@ -47,13 +47,35 @@ static bool is_kept_section(const struct yaml *section) {
   return false;
 }
 
-/* An element of a list at the top: of the customers one, of the plans those that it names. */
+/* The customer, and those it pays for. */
+static bool is_kept_customer(const struct reducing *r, const struct yaml *element) {
+  return element == r->entry ||
+         (slice_eq(scalar_at(element, "parent"), r->customer) && !slice_is(scalar_at(element, "pays"), "self"));
+}
+
+static bool anyone_mentions(const struct reducing *r, slice name) {
+  bool found = false;
+  for (size_t i = 0; i < r->count && !found; i++) {
+    const struct yaml *customers = r->roots[i] ? yaml_get(r->roots[i], "customers") : NULL;
+    for (const struct yaml *c = customers ? customers->child : NULL; c && !found; c = c->next) {
+      found = is_kept_customer(r, c) && mentions(c, name);
+    }
+  }
+  return found;
+}
+
+/* An element of a list at the top: of the customers those on its invoices, of the plans those that they name. */
 static bool is_kept_element(const struct reducing *r, const struct yaml *element) {
   const struct yaml *list = element->parent;
   if (slice_is(list->key, "customers")) {
-    return element == r->entry;
+    return is_kept_customer(r, element);
   }
-  return !slice_is(list->key, "plans") || mentions(r->entry, scalar_at(element, "name"));
+  return !slice_is(list->key, "plans") || anyone_mentions(r, scalar_at(element, "name"));
+}
+
+/* Who pays for the customer is told to nobody but the seller. */
+static bool is_of_parent(const struct reducing *r, const struct yaml *node) {
+  return node->parent == r->entry && (slice_is(node->key, "parent") || slice_is(node->key, "pays"));
 }
 
 static bool is_kept(const struct reducing *r, const struct yaml *node) {
@@ -64,7 +86,7 @@ static bool is_kept(const struct reducing *r, const struct yaml *node) {
   if (parent && parent->kind == YAML_LIST && parent->parent->parent == NULL) {
     return is_kept_element(r, node);
   }
-  return true;
+  return !is_of_parent(r, node);
 }
 
 static void go_to_line(struct writing *w, const struct yaml *node) {
