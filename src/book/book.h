@@ -167,7 +167,7 @@ MUST_USE bool book_finalize(struct book *book, struct rating_set *set, const str
 /* What is due on credits by the clock: future grants become effective, expired ones are booked, top-ups are asked for.
  * Inside a batch; again at the same time it changes nothing. */
 struct credit_run {
-  size_t expired, top_ups;
+  size_t released, expired, top_ups; /* holds, credits, requests made */
 };
 MUST_USE bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err);
 /* After credit of one customer was spent or ended: asks for a top-up if its rule says so. Inside a batch. */

@@ -240,9 +240,12 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   }
   struct mark mark = {.until = to, .simulated = simulated};
   *reached = to;
-  if (!credit_is_due(r->reader->db, to, &mark.credits, err) || !dunning_is_due(r->reader, to, &mark.dunning, err)) {
+  bool holds;
+  if (!credit_is_due(r->reader->db, to, &mark.credits, err) || !dunning_is_due(r->reader, to, &mark.dunning, err) ||
+      !ledger_expiry_is_due(r->reader->db, to, &holds, err)) {
     return false;
   }
+  mark.credits |= holds || mark.dunning;
   bool nothing = !due && !simulated && !r->first && !mark.credits && !mark.dunning;
   return nothing || write(r, write_mark, &mark, err);
 }
