@@ -40,6 +40,8 @@ static const struct db_migration book_migrations[] = {
      "CREATE TABLE catalog_file(hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, packed BLOB NOT NULL);"
      "CREATE TABLE catalog_version(digest TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL,"
      " seen INTEGER NOT NULL, PRIMARY KEY(digest, name));"},
+    {"book-8-held", "CREATE TABLE held_invoice(customer TEXT NOT NULL, period TEXT NOT NULL, catalog TEXT NOT NULL,"
+                    " PRIMARY KEY(customer, period));"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {
