@@ -272,6 +272,13 @@ struct export_result {
  */
 MUST_USE bool book_export_customer(struct book *book, slice customer, const char *dir, struct export_result *out,
                                    struct error *err);
+/* The same to whoever takes files, one at a time; names are relative, with '/' in between. */
+struct export_sink {
+  bool (*file)(void *context, const char *name, slice bytes, struct error *err);
+  void *context;
+};
+MUST_USE bool book_export_files(struct book *book, slice customer, struct export_sink sink, struct export_result *out,
+                                struct error *err);
 /* Derives every invoice of such a folder again, adjustments included, without any book; each difference is told to
  * `bad`. ERR_INVALID when there is one, or when the folder is not a whole export. Works in a folder of its own under
  * $TMPDIR. */
