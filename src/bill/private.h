@@ -7,6 +7,8 @@
 
 /* The document in its compact form, into an empty buffer. */
 void invoice_to_kept(const struct invoice *invoice, struct buf *out);
+/* As a member of a document: padded to the minor unit of the invoice's currency. */
+void put_money(struct json_out *w, const struct invoice *i, const char *key, amount a);
 /* As it is kept in the store. `packed` is the caller's to free. */
 MUST_USE bool document_pack(slice document, slice *packed, struct error *err);
 MUST_USE bool document_unpack(struct arena *arena, slice kept, slice *document, struct error *err);

@@ -276,11 +276,6 @@ bool taxes_settle(struct invoice *invoice, struct invoice_tax *taxes, struct err
 
 /* ---- on the document ---- */
 
-static void put_money(struct json_out *w, const char *key, amount a, const struct invoice *i) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, amount_text_fixed(a, i->customer->currency->minor_units, text));
-}
-
 void put_taxes(struct json_out *w, const struct invoice *i) {
   json_key(w, "taxes");
   json_open_array(w);
@@ -291,11 +286,11 @@ void put_taxes(struct json_out *w, const struct invoice *i) {
     json_put_str(w, "label", tax->tax->label);
     json_put_str(w, "category", tax->tax->category);
     json_put_rate(w, "rate", tax->rate);
-    put_money(w, "base", tax->base, i);
-    put_money(w, "amount", tax->amount, i);
+    put_money(w, i, "base", tax->base);
+    put_money(w, i, "amount", tax->amount);
     if (tax->has_gross) {
-      put_money(w, "gross", tax->gross, i);
-      put_money(w, "included", tax->included, i);
+      put_money(w, i, "gross", tax->gross);
+      put_money(w, i, "included", tax->included);
     }
     json_put_str(w, "note", tax->tax->note);
     json_close_object(w);
@@ -323,7 +318,7 @@ static bool has_two_rates(const struct invoice *i, const struct tax *tax) {
 void put_line_tax(struct json_out *w, const struct invoice *i, const struct invoice_line *line) {
   if (line->has_gross) {
     json_put_amount(w, "gross_exact", line->gross_exact);
-    put_money(w, "gross", line->gross, i);
+    put_money(w, i, "gross", line->gross);
   }
   if (!says_tax(i)) {
     return;
