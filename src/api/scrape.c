@@ -40,7 +40,8 @@ static bool write_step(void *work, struct book *book, struct error *err) {
 
 bool scrape_write(void *context, const struct pull_step *step, bool *stood, struct error *err) {
   struct api *api = context;
-  struct writing writing = {step, stood, arena_new()};
+  struct writing writing = {.step = step, .arena = arena_new()};
+  writing.stood = stood;
   bool ok = core_do(api->core, write_step, &writing, err);
   arena_free(writing.arena);
   return ok;
