@@ -95,13 +95,6 @@ MUST_USE bool keep_members(struct db *db, const struct invoice *i, struct error 
 /* The next of a seller's numbers for a year; `credit`: of the series of credit notes. */
 MUST_USE bool invoice_next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit,
                                   instant now, slice *series, slice *number, struct error *err);
-/* ---- post.c ---- */
-MUST_USE bool post_invoice(struct arena *arena, struct ledger *ledger, const struct invoice *invoice,
-                           struct error *err);
-/* ---- stored.c ---- */
-/* By id or number, with its document, as stored_invoice_copy gives it; ERR_NOT_FOUND when there is none. */
-MUST_USE bool stored_invoice_find(struct arena *arena, struct db *db, slice id, struct stored_invoice *out,
-                                  struct error *err);
 /* ---- notes.c ---- */
 /* "paid" when nothing is open, else "finalized". */
 slice settled_status(amount open);
@@ -111,6 +104,13 @@ MUST_USE bool notes_allow_void(struct arena *arena, struct db *db, const struct 
 MUST_USE bool notes_after_void(struct arena *arena, struct db *db, const struct stored_invoice *i, struct error *err);
 MUST_USE bool notes_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
                           struct error *err);
+/* ---- post.c ---- */
+MUST_USE bool post_invoice(struct arena *arena, struct ledger *ledger, const struct invoice *invoice,
+                           struct error *err);
+/* ---- stored.c ---- */
+/* By id or number, with its document, as stored_invoice_copy gives it; ERR_NOT_FOUND when there is none. */
+MUST_USE bool stored_invoice_find(struct arena *arena, struct db *db, slice id, struct stored_invoice *out,
+                                  struct error *err);
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
 /* Lines of kind credit, for what is taxed; subtotal and exact follow. */

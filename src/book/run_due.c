@@ -256,7 +256,7 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   if (r->due && !due_after(r->due, until, &moment, err)) {
     return false;
   }
-  instant to = time_earlier(moment.at, now);
+  instant to = moment.at.ns < now.ns ? moment.at : now;
   if (simulated && next_midnight(until).ns < to.ns) {
     to = next_midnight(until);
   }
