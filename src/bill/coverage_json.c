@@ -20,6 +20,63 @@ static void put_money(struct json_out *w, const struct coverage *c) {
   json_put_amount(w, "matching", c->matching_list);
 }
 
+/* ---- uses: each as a step of its line's trace is written, so that it can be priced like one ---- */
+
+static const struct invoice_line *line_of(const struct invoice *i, const struct coverage_use *use) {
+  for (size_t l = 0; l < i->line_count; l++) {
+    const struct charge *c = i->lines[l].charge;
+    if (c->kind == CHARGE_USAGE && c->price == use->price && c->segment == use->segment) {
+      return &i->lines[l];
+    }
+  }
+  return NULL;
+}
+
+static void put_use(struct json_out *w, const struct invoice *i, const struct coverage_use *use) {
+  const struct invoice_line *line = use->price ? line_of(i, use) : NULL;
+  json_open_object(w);
+  if (line) {
+    json_put_int(w, "line", line->number);
+  }
+  json_put_str(w, "meter", use->meter->name);
+  json_put_quantity(w, "quantity", use->units);
+  json_put_str(w, "unit", use->meter->unit);
+  json_put_quantity(w, "raw", use->raw);
+  if (use->has_list) {
+    json_key(w, "price");
+    json_open_object(w);
+    json_put_amount(w, "each", use->price->tiers[0].each);
+    json_put_quantity(w, "per", use->per_raw);
+    json_close_object(w);
+  }
+  if (use->multiplier.e12 != RATE_ONE.e12) {
+    json_put_rate(w, "multiplier", use->multiplier);
+  }
+  json_put_amount(w, "amount", use->list);
+  json_put_amount(w, "cost", use->cost);
+  json_close_object(w);
+}
+
+static void put_uses(struct json_out *w, const struct invoice *i, const struct coverage *c) {
+  const struct plan *plan = c->segment->plan;
+  if (c->customer != i->customer) {
+    json_put_str(w, "customer", c->customer->id);
+  }
+  if (plan->currency != i->customer->currency) {
+    json_put_cstr(w, "currency", plan->currency->code);
+  }
+  if (plan->prices_include_tax) {
+    json_put_bool(w, "prices_include_tax", true);
+  }
+  json_put_amount(w, "unused_cost", c->unused);
+  json_key(w, "uses");
+  json_open_array(w);
+  for (size_t u = 0; u < c->use_count; u++) {
+    put_use(w, i, &c->uses[u]);
+  }
+  json_close_array(w);
+}
+
 static void put_hours(struct json_out *w, const struct coverage *c) {
   json_key(w, "hourly_use");
   json_open_array(w);
@@ -40,7 +97,7 @@ static void put_hours(struct json_out *w, const struct coverage *c) {
   json_close_array(w);
 }
 
-void coverage_put(struct json_out *w, const struct coverage *c) {
+void coverage_put(struct json_out *w, const struct invoice *invoice, const struct coverage *c) {
   json_open_object(w);
   json_put_str(w, "name", c->cover->name);
   json_put_cstr(w, "kind", cover_kind_name(c->cover->kind));
@@ -62,6 +119,9 @@ void coverage_put(struct json_out *w, const struct coverage *c) {
   }
   if (c->has_coverage) {
     json_put_rate(w, "coverage", c->coverage);
+  }
+  if (invoice) {
+    put_uses(w, invoice, c);
   }
   if (c->hourly_count > 0) {
     put_hours(w, c);

@@ -123,6 +123,7 @@ static void put_origin(struct json_out *w, const struct charge *c) {
     put_place(w, "price_at", c->fee->place);
   }
   if (c->cover) {
+    json_put_str(w, "commitment", c->cover->name);
     put_place(w, "price_at", c->cover->place);
   }
   if (c->commitment) {
@@ -250,7 +251,7 @@ static void put_commitments(struct json_out *w, const struct invoice *i) {
   json_key(w, "commitments");
   json_open_array(w);
   for (size_t n = 0; n < rating->coverage_count; n++) {
-    coverage_put(w, &rating->coverages[n]);
+    coverage_put(w, i, &rating->coverages[n]);
   }
   for (size_t n = 0; n < i->commitment_count; n++) {
     commitment_put(w, i, &i->commitments[n]);

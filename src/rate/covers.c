@@ -43,7 +43,8 @@ static bool add_span(struct arena *scratch, const struct stretch *before, struct
   span.tally = tally_before(before, s, cover);
   if (!span.tally) {
     span.tally = arena_alloc(scratch, sizeof *span.tally);
-    span.tally->report = (struct coverage){.cover = cover, .from = span.from};
+    span.tally->report =
+        (struct coverage){.cover = cover, .customer = s->customer, .segment = s->segment, .from = span.from};
     vec_push(found, span.tally);
   }
   span.tally->report.to = span.to;
@@ -96,7 +97,7 @@ void find_claims(struct arena *scratch, const struct stretch *stretch, struct ru
     if (!claims) {
       claims = arena_array(scratch, stretch->cover_count - i, sizeof *claims);
     }
-    claims[run->claim_count++] = (struct claim){i, usage->discount};
+    claims[run->claim_count++] = (struct claim){.cover = i, .discount = usage->discount};
   }
   run->claims = claims;
 }

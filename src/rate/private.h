@@ -60,7 +60,7 @@ struct run {
   rate multiplier;
   instant until;              /* the multiplier is another one from here on, where it depends on the time */
   const uint64_t *allowances; /* a bit for each that matches, counted over all terms; NULL: none */
-  const struct claim *claims; /* of the stretch's covers that match */
+  struct claim *claims;       /* of the stretch's covers that match */
   size_t claim_count;
 };
 /* A row, or all rows of a run where their order does not matter or the meter combines them. */
@@ -104,6 +104,7 @@ static inline bool price_climbs(const struct price_rule *price) {
 struct tally {
   struct coverage report;
   VEC(struct coverage_hour) hourly;
+  VEC(struct coverage_use) uses;
 };
 struct cover_span {
   const struct cover *cover;
@@ -115,6 +116,8 @@ struct cover_span {
 struct claim {
   size_t cover; /* in the stretch */
   rate discount;
+  quantity taken; /* raw, and for how much of a savings plan's money; until it is told to the tally */
+  amount spent;
 };
 typedef VEC(struct tally *) tallies;
 MUST_USE bool find_covers(struct arena *scratch, struct stretch *stretches, size_t count, tallies *found,
@@ -128,6 +131,10 @@ MUST_USE bool charge_covers(struct arena *arena, const struct stretch *stretch, 
 
 /* ---- coverage.c: hour by hour ---- */
 MUST_USE bool draw_covers(struct arena *scratch, struct stretch *stretch, bool hourly, struct error *err);
+
+/* ---- coverage_uses.c: what was covered, by price ---- */
+MUST_USE bool tell_uses(const struct stretch *stretch, const struct run *run, struct error *err);
+MUST_USE bool report_uses(struct arena *arena, const struct tally *tally, struct coverage *out, struct error *err);
 
 /* ---- coverage_report.c ---- */
 MUST_USE bool report_coverage(struct arena *arena, const tallies *found, struct rating *out, struct error *err);
