@@ -57,8 +57,59 @@ static void put_use(struct json_out *w, const struct invoice *i, const struct co
   json_close_object(w);
 }
 
+/* Unit x unit of time of the whole term; 0 when that is open or beyond all numbers. */
+static quantity whole_term(const struct cover *cover) {
+  quantity out = QUANTITY_ZERO;
+  struct error ignored = {0};
+  bool bounded = cover->from.ns > 0 && cover->to.ns < INSTANT_MAX.ns;
+  if (!bounded || !int128_muldiv(cover->quantity.e9, cover->to.ns - cover->from.ns, (int128)cover->each_s * NS_PER_S,
+                                 ROUND_HALF_EVEN, &out.e9, &ignored)) {
+    return QUANTITY_ZERO;
+  }
+  return out;
+}
+
+/* Which part of the whole fee was due at the start; nothing when that can not be told. */
+static void put_upfront_share(struct json_out *w, const struct cover *cover) {
+  amount whole;
+  rate share;
+  struct error ignored = {0};
+  if (cover->payment == COVER_PARTIAL &&
+      int128_muldiv(cover->each.e12, whole_term(cover).e9, QUANTITY_E9, ROUND_HALF_EVEN, &whole.e12, &ignored) &&
+      whole.e12 > 0 &&
+      int128_muldiv(cover->upfront.e12, RATE_ONE.e12, whole.e12, ROUND_HALF_EVEN, &share.e12, &ignored)) {
+    json_put_rate(w, "upfront_share", share);
+  }
+}
+
+void put_cover_of_fee(struct json_out *w, const struct invoice *i, const struct charge *c) {
+  const struct cover *cover = c->cover;
+  quantity units = c->unit.len > 0 ? c->units : whole_term(cover); /* one payment of several is not by units */
+  bool reserved = cover->kind == COVER_RESERVATION;
+  struct error ignored = {0};
+  json_put_str(w, "commitment", cover->name);
+  json_put_cstr(w, "commitment_kind", cover_kind_name(cover->kind));
+  if (reserved) {
+    json_put_quantity(w, "commitment_quantity", units);
+    json_put_str(w, "commitment_unit", cover->usage[0].meter->unit);
+    return;
+  }
+  amount money;
+  if (int128_muldiv(cover->each.e12, units.e9, QUANTITY_E9, ROUND_HALF_EVEN, &money.e12, &ignored)) {
+    json_put_amount(w, "commitment_quantity", money);
+    json_put_cstr(w, "commitment_unit", c->conversion ? c->conversion->rate->from->code : i->customer->currency->code);
+  }
+}
+
 static void put_uses(struct json_out *w, const struct invoice *i, const struct coverage *c) {
   const struct plan *plan = c->segment->plan;
+  const struct cover *cover = c->cover;
+  json_put_str(w, "product", cover->product);
+  if (cover->from.ns > 0 && cover->to.ns < INSTANT_MAX.ns) {
+    json_put_instant(w, "term_from", cover->from);
+    json_put_instant(w, "term_to", cover->to);
+  }
+  put_upfront_share(w, cover);
   if (c->customer != i->customer) {
     json_put_str(w, "customer", c->customer->id);
   }

@@ -13,10 +13,9 @@ static struct coverage_use *use_of(const struct stretch *s, const struct run *ru
       return &tally->uses.items[i];
     }
   }
-  vec_push(&tally->uses, (struct coverage_use){.segment = s->segment,
-                                               .meter = run->meter,
-                                               .price = run->price,
-                                               .multiplier = run->multiplier});
+  vec_push(&tally->uses,
+           (struct coverage_use){
+               .segment = s->segment, .meter = run->meter, .price = run->price, .multiplier = run->multiplier});
   return &tally->uses.items[tally->uses.count - 1];
 }
 
@@ -27,7 +26,8 @@ bool tell_uses(const struct stretch *stretch, const struct run *run, struct erro
       continue;
     }
     struct coverage_use *use = use_of(stretch, run, stretch->covers[claim->cover].tally);
-    if (!quantity_add(use->raw, claim->taken, &use->raw, err) || !amount_add(use->cost, claim->spent, &use->cost, err)) {
+    if (!quantity_add(use->raw, claim->taken, &use->raw, err) ||
+        !amount_add(use->cost, claim->spent, &use->cost, err)) {
       return false;
     }
     claim->taken = QUANTITY_ZERO;
@@ -54,7 +54,8 @@ static bool price_use(struct coverage_use *use, struct error *err) {
   const struct price_rule *price = use->price;
   use->has_list = price && price->model != PRICE_FLAT && price->model != PRICE_STAIRSTEP;
   return !use->has_list ||
-         (int128_muldiv(price->per.e9, price->meter->base_per_unit.e9, QUANTITY_E9, ROUND_HALF_EVEN, &use->per_raw.e9, err) &&
+         (int128_muldiv(price->per.e9, price->meter->base_per_unit.e9, QUANTITY_E9, ROUND_HALF_EVEN, &use->per_raw.e9,
+                        err) &&
           amount_of_usage(price->tiers[0].each, use->raw.e9, use->per_raw.e9, use->multiplier, &use->list, err));
 }
 
