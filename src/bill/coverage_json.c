@@ -57,13 +57,13 @@ static void put_use(struct json_out *w, const struct invoice *i, const struct co
   json_close_object(w);
 }
 
-/* Unit x unit of time of the whole term; 0 when that is open or beyond all numbers. */
-static quantity whole_term(const struct cover *cover) {
+/* Unit x unit of time; 0 when that is open or beyond all numbers. */
+static quantity units_within(const struct cover *cover, instant from, instant to) {
   quantity out = QUANTITY_ZERO;
   struct error ignored = {0};
-  bool bounded = cover->from.ns > 0 && cover->to.ns < INSTANT_MAX.ns;
-  if (!bounded || !int128_muldiv(cover->quantity.e9, cover->to.ns - cover->from.ns, (int128)cover->each_s * NS_PER_S,
-                                 ROUND_HALF_EVEN, &out.e9, &ignored)) {
+  bool bounded = from.ns > 0 && to.ns < INSTANT_MAX.ns;
+  if (!bounded || !int128_muldiv(cover->quantity.e9, to.ns - from.ns, (int128)cover->each_s * NS_PER_S, ROUND_HALF_EVEN,
+                                 &out.e9, &ignored)) {
     return QUANTITY_ZERO;
   }
   return out;
@@ -75,7 +75,8 @@ static void put_upfront_share(struct json_out *w, const struct cover *cover) {
   rate share;
   struct error ignored = {0};
   if (cover->payment == COVER_PARTIAL &&
-      int128_muldiv(cover->each.e12, whole_term(cover).e9, QUANTITY_E9, ROUND_HALF_EVEN, &whole.e12, &ignored) &&
+      int128_muldiv(cover->each.e12, units_within(cover, cover->from, cover->to).e9, QUANTITY_E9, ROUND_HALF_EVEN,
+                    &whole.e12, &ignored) &&
       whole.e12 > 0 &&
       int128_muldiv(cover->upfront.e12, RATE_ONE.e12, whole.e12, ROUND_HALF_EVEN, &share.e12, &ignored)) {
     json_put_rate(w, "upfront_share", share);
@@ -84,7 +85,10 @@ static void put_upfront_share(struct json_out *w, const struct cover *cover) {
 
 void put_cover_of_fee(struct json_out *w, const struct invoice *i, const struct charge *c) {
   const struct cover *cover = c->cover;
-  quantity units = c->unit.len > 0 ? c->units : whole_term(cover); /* one payment of several is not by units */
+  const struct trace_step *step = &c->steps[0];
+  /* One payment of several is not by units: then those of its time, turned when it is given back. */
+  quantity units = c->unit.len > 0 ? c->units : units_within(cover, step->from, step->to);
+  units.e9 = c->unit.len == 0 && c->units.e9 < 0 ? -units.e9 : units.e9;
   bool reserved = cover->kind == COVER_RESERVATION;
   struct error ignored = {0};
   json_put_str(w, "commitment", cover->name);

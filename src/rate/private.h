@@ -125,9 +125,36 @@ MUST_USE bool find_covers(struct arena *scratch, struct stretch *stretches, size
 void find_claims(struct arena *scratch, const struct stretch *stretch, struct run *run);
 /* What of the fee has accrued up to t, at an even rate over time; rounded once, so that differences of it add up. */
 MUST_USE bool cover_cost_until(const struct cover_span *span, instant t, amount *out, struct error *err);
+/* What is paid bit by bit, up to t; the rest of the cost is paid at the start. */
+MUST_USE bool cover_spread_until(const struct cover_span *span, instant t, amount *out, struct error *err);
 struct charges;
+struct cover_fee {
+  const char *suffix; /* of its name */
+  instant from, to;   /* of the fee it is part of */
+  bool once;          /* one payment, not by units of time */
+  bool credit;        /* likewise, given back */
+  bool each_price;    /* units x price says all of it */
+  amount amount;
+};
+MUST_USE bool add_cover_fee(struct arena *arena, const struct segment *segment, const struct cover_span *span,
+                            const struct cover_fee *fee, struct charges *charges, struct error *err);
 MUST_USE bool charge_covers(struct arena *arena, const struct stretch *stretch, struct charges *charges,
                             struct error *err);
+
+/* ---- covers_paid.c: what is paid at the start of a term ---- */
+/* Does it begin with a contract or phase that opens? Then what is due at its start is invoiced there. */
+MUST_USE bool cover_opens(const struct customer *customer, const struct contract *part, const struct cover *cover,
+                          bool *opens, struct error *err);
+MUST_USE bool charge_cover_start(struct arena *arena, const struct segment *segment, const struct cover_span *span,
+                                 struct charges *charges, struct error *err);
+/* All that is due where the part, which opens, begins. */
+MUST_USE bool charge_covers_opening(struct arena *arena, const struct catalog *catalog, const struct contract *part,
+                                    struct charges *charges, struct error *err);
+/* What was paid for time after a change ended the contract, given back. */
+MUST_USE bool credit_unused_covers(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                                   const struct contract *part, struct charges *charges, struct error *err);
+/* The share of a stretch in what was paid with an opening: it counts towards a minimum of that time. */
+MUST_USE bool covers_paid_within(const struct stretch *s, amount *sum, struct error *err);
 
 /* ---- coverage.c: hour by hour ---- */
 MUST_USE bool draw_covers(struct arena *scratch, struct stretch *stretch, bool hourly, struct error *err);
