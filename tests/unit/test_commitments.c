@@ -248,11 +248,11 @@ static void each_tax_has_its_own_drawdown(void **state) {
   open_at(w, "2026-01-01", "commitment 1000");
   assert_total(w, "100", "1100");
   /* 300 - 60 and 200 - 40 are drawn; nothing is left to tax. */
-  bill(w, "2026-01", "300", "200", "usage 300 usage 200 discount -60 drawdown -240 discount -40 drawdown -160");
+  bill(w, "2026-01", "300", "200", "usage 300 usage 200 drawdown -240 discount -60 drawdown -160 discount -40");
   assert_total(w, "0", "0");
   assert_told(w, 0, "1000+0+0-400-0-0=600, 400");
   /* 600 are left: 400 pay the calls, 200 pay 250 of the files. 250 are beyond: 5 % of them is 12.50. */
-  bill(w, "2026-02", "500", "500", "usage 500 usage 500 discount -100 drawdown -400 discount -50 drawdown -200");
+  bill(w, "2026-02", "500", "500", "usage 500 usage 500 drawdown -400 discount -100 drawdown -200 discount -50");
   assert_total(w, "12.5", "262.5");
   assert_told(w, 0, "600+0+0-600-0-0=0, 1000");
   assert_account(w, POOL, "0");
