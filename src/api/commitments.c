@@ -102,7 +102,7 @@ static bool put_all(struct api_call *call, struct book *book, const struct ratin
   }
   list_begin(call);
   for (size_t i = 0; i < rating.coverage_count; i++) {
-    coverage_put(&call->json, &rating.coverages[i]);
+    coverage_put(&call->json, NULL, &rating.coverages[i]);
   }
   if (set->rating_count > 0 && !put_spends(call, book, set, &rating, invoiced, err)) {
     return false;

@@ -109,9 +109,10 @@ void invoice_issue(struct arena *arena, struct invoice *invoice, slice id, slice
  * without it. Deterministic: same invoice, same bytes. */
 void invoice_to_json(const struct invoice *invoice, struct buf *out);
 /* What a reservation or savings plan did in a period, as an element of "commitments" in documents and answers; with its
- * hours when the coverage holds them. docs/invoicing.md. */
+ * hours when the coverage holds them; of an invoice (else NULL) with what it covered line by line, and the share of its
+ * fee that fell to each. docs/invoicing.md. */
 struct json_out;
-void coverage_put(struct json_out *w, const struct coverage *c);
+void coverage_put(struct json_out *w, const struct invoice *invoice, const struct coverage *c);
 /* The same of a commitment to spend or a minimum. */
 void commitment_put(struct json_out *w, const struct invoice *invoice, const struct invoice_commitment *c);
 /* For the terminal. */

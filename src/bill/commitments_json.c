@@ -60,6 +60,7 @@ void commitment_put(struct json_out *w, const struct invoice *i, const struct in
   put_money(w, i, "closing", c->closing);
   put_money(w, i, "spent", c->spent);
   if (commitment->shape == COMMITMENT_PREPAID) {
+    json_put_cstr(w, "installments", commitment_installments_name(commitment->installments));
     put_money(w, i, "billed", c->billed);
     put_money(w, i, "unbilled", c->unbilled);
   }

@@ -112,7 +112,7 @@ static void put_unit_price(struct json_out *w, const struct charge *c) {
   }
 }
 
-static void put_origin(struct json_out *w, const struct charge *c) {
+static void put_origin(struct json_out *w, const struct invoice *i, const struct charge *c) {
   json_put_str(w, "plan", c->segment->plan->name);
   json_put_instant(w, "plan_valid_from", c->segment->plan->valid_from);
   if (c->price) {
@@ -123,6 +123,7 @@ static void put_origin(struct json_out *w, const struct charge *c) {
     put_place(w, "price_at", c->fee->place);
   }
   if (c->cover) {
+    put_cover_of_fee(w, i, c);
     put_place(w, "price_at", c->cover->place);
   }
   if (c->commitment) {
@@ -199,7 +200,7 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
   json_put_instant(w, "from", c->segment->from);
   json_put_instant(w, "to", c->segment->to);
   if (c->segment->plan) {
-    put_origin(w, c);
+    put_origin(w, i, c);
   }
   if (line->credit) {
     json_key(w, "credit");
@@ -250,7 +251,7 @@ static void put_commitments(struct json_out *w, const struct invoice *i) {
   json_key(w, "commitments");
   json_open_array(w);
   for (size_t n = 0; n < rating->coverage_count; n++) {
-    coverage_put(w, &rating->coverages[n]);
+    coverage_put(w, i, &rating->coverages[n]);
   }
   for (size_t n = 0; n < i->commitment_count; n++) {
     commitment_put(w, i, &i->commitments[n]);

@@ -84,6 +84,8 @@ MUST_USE bool tax_included(amount gross, rate of, const struct currency *currenc
 MUST_USE bool tax_on(amount base, amount gross, amount included, rate of, const struct currency *currency, amount *out,
                      struct error *err);
 void put_taxes(struct json_out *w, const struct invoice *i);
+/* ---- coverage_json.c ---- */
+void put_cover_of_fee(struct json_out *w, const struct invoice *i, const struct charge *c); /* members of its line */
 void put_line_tax(struct json_out *w, const struct invoice *i, const struct invoice_line *line);
 /* ---- check_taxes.c ---- */
 /* Bases are sums of lines, amounts follow from bases and rates, together they are the tax. */

@@ -157,6 +157,7 @@ const char *commitment_shape_name(enum commitment_shape shape);
 enum commitment_per { COMMITMENT_TERM, COMMITMENT_YEAR, COMMITMENT_QUARTER, COMMITMENT_MONTH };
 const char *commitment_per_name(enum commitment_per per);
 enum commitment_installments { COMMITMENT_ONCE, COMMITMENT_MONTHLY, COMMITMENT_QUARTERLY };
+const char *commitment_installments_name(enum commitment_installments installments);
 #define COMMITMENT_NAME_BYTES_MAX 60
 struct commitment {
   enum commitment_kind kind; /* MINIMUM: postpaid, counts what is charged whatever else pays for it */

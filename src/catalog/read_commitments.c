@@ -5,6 +5,7 @@
 
 static const char *const shapes[] = {"prepaid", "postpaid", NULL};
 static const char *const pers[] = {"term", "year", "quarter", "month", NULL};
+static const char *const installments_names[] = {"once", "monthly", "quarterly", NULL};
 static const struct { int64_t low, high; /* in percent */ } overage_range = {1, 1000};
 
 const char *commitment_kind_name(enum commitment_kind kind) {
@@ -17,6 +18,10 @@ const char *commitment_shape_name(enum commitment_shape shape) {
 
 const char *commitment_per_name(enum commitment_per per) {
   return pers[per];
+}
+
+const char *commitment_installments_name(enum commitment_installments installments) {
+  return installments_names[installments];
 }
 
 /* Where a commitment is written, and what it may not leave: NULL for a plan. */
@@ -82,7 +87,6 @@ static void read_prices_of(struct loader *l, const struct yaml *map, struct comm
 static void read_commitment(struct loader *l, const struct yaml *map, const struct home *home, struct commitment *out) {
   static const char *const keys[] = {"name",    "product",   "amount",       "per",  "shape", "products", "discount",
                                      "overage", "roll_over", "installments", "from", "to",    NULL};
-  static const char *const parts[] = {"once", "monthly", "quarterly", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -101,7 +105,7 @@ static void read_commitment(struct loader *l, const struct yaml *map, const stru
   read_sum(l, map, out);
   out->per = (enum commitment_per)choice_of(l, field(map, "per"), pers, COMMITMENT_TERM);
   out->shape = (enum commitment_shape)choice_of(l, field(map, "shape"), shapes, COMMITMENT_PREPAID);
-  out->installments = (enum commitment_installments)choice_of(l, installments, parts, COMMITMENT_ONCE);
+  out->installments = (enum commitment_installments)choice_of(l, installments, installments_names, COMMITMENT_ONCE);
   if (installments && out->shape == COMMITMENT_POSTPAID) {
     problem(l, installments, "goes with shape: prepaid: a postpaid commitment is charged as it is used");
   }

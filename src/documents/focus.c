@@ -119,8 +119,8 @@ static bool open_invoice(struct focus_invoice *i, slice bytes, slice status, str
 }
 
 static bool take(struct focus_invoice *i, slice bytes, slice status, struct error *err) {
-  if (!open_invoice(i, bytes, status, err) || !focus_put_lines(i, err) || !focus_put_rest(i, err) ||
-      !focus_take_commitments(i, err)) {
+  if (!open_invoice(i, bytes, status, err) || !focus_put_lines(i, err) || !focus_put_covers(i, err) ||
+      !focus_put_rest(i, err) || !focus_take_commitments(i, err)) {
     return false;
   }
   take_period(i);

@@ -98,6 +98,7 @@
   X(ContractCommitmentOfferCategory)                                                                                   \
   X(ContractCommitmentPaymentInterval)                                                                                 \
   X(ContractCommitmentPaymentModel)                                                                                    \
+  X(ContractCommitmentPaymentUpfrontPercentage)                                                                        \
   X(ContractCommitmentPeriodEnd)                                                                                       \
   X(ContractCommitmentPeriodStart)                                                                                     \
   X(ContractCommitmentQuantity)                                                                                        \
@@ -164,6 +165,19 @@ struct focus_priced focus_lump(amount total);
 /* ---- focus_rows.c ---- */
 MUST_USE bool focus_put_lines(struct focus_invoice *i, struct error *err);
 MUST_USE bool focus_put_rest(struct focus_invoice *i, struct error *err); /* taxes, prepaid credit */
+/* What all rows of the invoice have in common, and all of one line; costs are left for the caller. */
+struct focus_cost focus_row_of_invoice(const struct focus_invoice *i);
+struct focus_cost focus_row_of_line(const struct focus_invoice *i, const struct json *line);
+/* The row of Invoice Detail that rows of Cost and Usage like `of` add up to. */
+void focus_put_detail(struct focus_invoice *i, const struct focus_cost *of, amount stated);
+/* ---- focus_covers.c: reservations, savings plans, and what is left of what was bought in advance ---- */
+bool focus_is_cover_fee(const struct json *line);
+/* The fee is a purchase, whose cost is that of what it covers. */
+void focus_commit_purchase(const struct focus_invoice *i, const struct json *line, struct focus_cost *row);
+/* Rows for what each covered, and for what was not used. */
+MUST_USE bool focus_put_covers(struct focus_invoice *i, struct error *err);
+/* Effective cost of a purchase, or of what draws from one: nothing but what expired with the line. */
+slice focus_expired(const struct focus_invoice *i, const struct json *line);
 /* ---- focus_commitments.c ---- */
 MUST_USE bool focus_take_commitments(struct focus_invoice *i, struct error *err);
 /* ---- focus.c ---- */

@@ -29,6 +29,7 @@ static struct focus_commitment plain(const struct focus_invoice *i) {
       .ContractCommitmentOfferCategory = SLICE("Negotiated"),
       .ContractCommitmentPaymentInterval = SLICE("Monthly"),
       .ContractCommitmentPaymentModel = SLICE("No Upfront"),
+      .ContractCommitmentPaymentUpfrontPercentage = SLICE("0"),
       .ContractCommitmentLastUpdated = arena_copy(kept, i->issued),
       .InvoiceIssuerName = seller,
       .ServiceProviderName = seller,
@@ -47,27 +48,48 @@ static bool is_zero_text(slice amount_words) {
   return !amount_parse(amount_words, &a, &ignored) || amount_is_zero(a);
 }
 
+/* Reservations and savings plans by their payment, what is prepaid by its installments. */
+static void paid_how(struct arena *kept, const struct json *c, struct focus_commitment *row) {
+  slice payment = json_text(c, "payment"), installments = json_text(c, "installments");
+  slice share = json_text(c, "upfront_share");
+  if (slice_is(payment, "upfront") || slice_is(installments, "once")) {
+    row->ContractCommitmentPaymentModel = SLICE("All Upfront");
+    row->ContractCommitmentPaymentUpfrontPercentage = SLICE("1");
+    row->ContractCommitmentPaymentInterval = SLICE("One-Time");
+  } else if (slice_is(payment, "partial") && share.len > 0) {
+    row->ContractCommitmentPaymentModel = SLICE("Partial Upfront");
+    row->ContractCommitmentPaymentUpfrontPercentage = arena_copy(kept, share);
+  } else if (slice_is(installments, "quarterly")) {
+    row->ContractCommitmentPaymentInterval = SLICE("Quarterly");
+  }
+}
+
 static void from_document(const struct focus_invoice *i, const struct json *c) {
   struct arena *kept = i->focus->kept;
   struct focus_commitment row = plain(i);
   slice customer = json_text(i->customer, "id"), name = json_text(c, "name"), kind = json_text(c, "kind");
   slice from = focus_time(kept, json_text(c, "from")), to = focus_time(kept, json_text(c, "to"));
-  bool spend = kind.len == 0 || slice_starts(kind, "spend") || slice_is(kind, "minimum");
-  slice bought = json_text(c, "bought"), opening = json_text(c, "opening");
-  bool bought_now = !is_zero_text(bought);
+  bool spend = !slice_is(kind, "reservation");
+  slice bought = json_text(c, "bought"), opening = json_text(c, "opening"), member = json_text(c, "customer");
+  customer = member.len > 0 ? member : customer;
   row.ContractCommitmentId =
       slice_of(arena_printf(kept, SLICE_FMT "/" SLICE_FMT, SLICE_ARG(customer), SLICE_ARG(name)));
   row.ContractId = slice_of(arena_printf(kept, SLICE_FMT, SLICE_ARG(customer)));
   row.ContractCommitmentDescription = arena_copy(kept, name);
   row.ContractCommitmentType = arena_copy(kept, or_else(kind, SLICE("spend")));
   row.ContractCommitmentCategory = spend ? SLICE("Spend") : SLICE("Usage");
+  if (json_get(c, "term_from")) {
+    from = focus_time(kept, json_text(c, "term_from"));
+    to = focus_time(kept, json_text(c, "term_to"));
+  }
   row.ContractCommitmentPeriodStart = row.ContractPeriodStart = or_else(from, arena_copy(kept, i->from));
   row.ContractCommitmentPeriodEnd = row.ContractPeriodEnd = or_else(to, arena_copy(kept, i->to));
   row.ContractCommitmentCreated = row.ContractCommitmentPeriodStart;
-  row.ContractCommitmentPaymentModel = bought_now ? SLICE("All Upfront") : SLICE("No Upfront");
-  row.ContractCommitmentPaymentInterval = bought_now ? SLICE("One-Time") : SLICE("Monthly");
+  paid_how(kept, c, &row);
   if (spend) {
-    row.ContractCommitmentCost = arena_copy(kept, or_else(json_text(c, "amount"), bought_now ? bought : opening));
+    row.ContractCommitmentCost =
+        arena_copy(kept, or_else(json_text(c, "amount"),
+                                 or_else(json_text(c, "committed"), is_zero_text(bought) ? opening : bought)));
   } else {
     row.ContractCommitmentQuantity = arena_copy(kept, json_text(c, "quantity"));
     row.ContractCommitmentUnit =

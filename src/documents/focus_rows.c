@@ -29,7 +29,7 @@ static bool is_correction(const struct focus_invoice *i, const struct json *line
 
 /* ---- what all rows of an invoice, and all of a line, have in common ---- */
 
-static struct focus_cost row_of_invoice(const struct focus_invoice *i) {
+struct focus_cost focus_row_of_invoice(const struct focus_invoice *i) {
   slice seller = json_text(i->seller, "name");
   return (struct focus_cost){.BillingAccountId = json_text(i->customer, "id"),
                              .BillingAccountName = json_text(i->customer, "name"),
@@ -65,8 +65,8 @@ static bool recurs(slice unit) {
   return false;
 }
 
-static struct focus_cost row_of_line(const struct focus_invoice *i, const struct json *line) {
-  struct focus_cost row = row_of_invoice(i);
+struct focus_cost focus_row_of_line(const struct focus_invoice *i, const struct json *line) {
+  struct focus_cost row = focus_row_of_invoice(i);
   slice from = focus_time(i->arena, json_text(line, "from")), to = focus_time(i->arena, json_text(line, "to"));
   slice product = json_text(line, "product"), meter = json_text(line, "meter");
   const struct kind *kind = kind_of(line);
@@ -98,29 +98,55 @@ static void same_costs(const struct focus_invoice *i, struct focus_cost *row, co
 
 /* ---- a line by its steps ---- */
 
+/* What commitments covered has rows of its own: focus_covers.c. */
 static void put_consumed(const struct focus_invoice *i, const struct json *line, const struct json *step,
                          struct focus_cost *row) {
-  quantity raw, base = QUANTITY_ONE;
+  quantity raw, covered = QUANTITY_ZERO, base = QUANTITY_ONE;
   struct error ignored = {0};
   if (!slice_is(row->ChargeCategory, "Usage")) {
     return;
   }
   if (!quantity_parse(json_text(step, "raw"), &raw, &ignored) ||
       (json_get(line, "raw_per_unit") && !quantity_parse(json_text(line, "raw_per_unit"), &base, &ignored)) ||
-      base.e9 <= 0 || !int128_muldiv(raw.e9, QUANTITY_E9, base.e9, ROUND_HALF_EVEN, &raw.e9, &ignored)) {
+      (json_get(step, "covered") && !quantity_parse(json_text(step, "covered"), &covered, &ignored)) ||
+      !quantity_sub(raw, covered, &raw, &ignored) || base.e9 <= 0 ||
+      !int128_muldiv(raw.e9, QUANTITY_E9, base.e9, ROUND_HALF_EVEN, &raw.e9, &ignored)) {
     raw = QUANTITY_ZERO;
   }
   row->ConsumedQuantity = focus_decimal(i->arena, decimal_of_quantity(raw));
   row->ConsumedUnit = focus_unit(i->arena, json_text(line, "unit"));
 }
 
+/* What is spread over what a fee covers has to be the fee: without the last digit that a rounded quantity leaves. */
+static bool exactly(const struct json *step, struct focus_priced *p, struct error *err) {
+  amount total;
+  struct wide stated, rest;
+  if (!document_amount(step, "amount", &total, err)) {
+    return false;
+  }
+  stated = wide_negate(wide_of(decimal_of_amount(total)));
+  if (!wide_add(&p->contracted_cost, &stated, &rest) || !wide_is_zero(&rest)) {
+    *p = focus_lump(total);
+  }
+  return true;
+}
+
+static bool wholly_covered(const struct json *step, const struct focus_priced *p) {
+  return json_get(step, "covered") && slice_eq(json_text(step, "covered"), json_text(step, "raw")) &&
+         wide_is_zero(&p->contracted_cost);
+}
+
 static bool put_step(struct focus_invoice *i, const struct json *line, const struct json *step, struct wide *sum,
                      struct error *err) {
   struct focus_priced p;
-  struct focus_cost row = row_of_line(i, line);
+  struct focus_cost row = focus_row_of_line(i, line);
+  const bool fee = focus_is_cover_fee(line);
   slice tier = json_text(step, "tier"), note = json_text(step, "note"), plan = json_text(line, "plan");
-  if (!focus_price_step(i, line, step, &p, err)) {
+  if (!focus_price_step(i, line, step, &p, err) || (fee && !exactly(step, &p, err))) {
     return false;
+  }
+  if (wholly_covered(step, &p)) {
+    return true;
   }
   put_consumed(i, line, step, &row);
   row.PricingQuantity = focus_decimal(i->arena, p.quantity);
@@ -133,6 +159,9 @@ static bool put_step(struct focus_invoice *i, const struct json *line, const str
   row.SkuPriceId = slice_of(arena_printf(i->arena, SLICE_FMT "/" SLICE_FMT "/" SLICE_FMT, SLICE_ARG(plan),
                                          SLICE_ARG(row.SkuId), SLICE_ARG(tier)));
   row.x_Tier = tier;
+  if (fee) {
+    focus_commit_purchase(i, line, &row);
+  }
   if (note.len > 0) {
     slice name = row.ChargeDescription;
     row.ChargeDescription =
@@ -153,7 +182,7 @@ static bool put_rounding(struct focus_invoice *i, const struct json *line, amoun
   if (wide_is_zero(&rest)) {
     return true;
   }
-  struct focus_cost row = row_of_line(i, line);
+  struct focus_cost row = focus_row_of_line(i, line);
   slice name = row.ChargeDescription;
   row.ChargeCategory = SLICE("Adjustment");
   row.ChargeFrequency = SLICE("One-Time");
@@ -178,6 +207,16 @@ static bool put_steps(struct focus_invoice *i, const struct json *line, amount s
 
 /* ---- a line as a whole ---- */
 
+static slice not_covered(const struct focus_invoice *i, const struct json *line) {
+  quantity all, covered;
+  struct error ignored = {0};
+  if (!quantity_parse(json_text(line, "quantity"), &all, &ignored) ||
+      !quantity_parse(json_text(line, "covered"), &covered, &ignored) || !quantity_sub(all, covered, &all, &ignored)) {
+    return json_text(line, "quantity");
+  }
+  return focus_decimal(i->arena, decimal_of_quantity(all));
+}
+
 /* Sold at a price and not a correction: such a row must name one. */
 static void price_whole(const struct focus_invoice *i, const struct json *line, amount stated, struct focus_cost *row) {
   struct focus_priced p = focus_lump(stated);
@@ -188,13 +227,13 @@ static void price_whole(const struct focus_invoice *i, const struct json *line, 
   row->ListUnitPrice = row->ContractedUnitPrice = focus_decimal(i->arena, p.contracted);
   row->SkuPriceId = slice_of(arena_printf(i->arena, SLICE_FMT "/" SLICE_FMT, SLICE_ARG(plan), SLICE_ARG(row->SkuId)));
   if (slice_is(row->ChargeCategory, "Usage")) {
-    row->ConsumedQuantity = json_text(line, "quantity");
+    row->ConsumedQuantity = not_covered(i, line);
     row->ConsumedUnit = focus_unit(i->arena, json_text(line, "unit"));
   }
 }
 
 static void put_whole(struct focus_invoice *i, const struct json *line, amount stated, bool correction) {
-  struct focus_cost row = row_of_line(i, line);
+  struct focus_cost row = focus_row_of_line(i, line);
   struct wide cost = wide_of(decimal_of_amount(stated));
   same_costs(i, &row, &cost);
   bool sold = slice_is(row.ChargeCategory, "Usage") || slice_is(row.ChargeCategory, "Purchase");
@@ -206,7 +245,7 @@ static void put_whole(struct focus_invoice *i, const struct json *line, amount s
     row.SkuId = row.SkuMeter = (slice){0};
   }
   if (kind_of(line)->shifts_cost) {
-    row.EffectiveCost = SLICE("0");
+    row.EffectiveCost = focus_expired(i, line);
   }
   focus_write_cost(i->focus, &row);
 }
@@ -239,7 +278,7 @@ static slice payment_terms(const struct focus_invoice *i) {
   return slice_of(arena_printf(i->arena, "Net %lld days", (long long)days));
 }
 
-static void put_detail(struct focus_invoice *i, const struct focus_cost *of, amount stated) {
+void focus_put_detail(struct focus_invoice *i, const struct focus_cost *of, amount stated) {
   struct buf grain;
   struct wide cost = wide_of(decimal_of_amount(stated));
   slice corrects = json_text(json_get(i->document, "corrects"), "invoice");
@@ -288,12 +327,13 @@ static bool put_line(struct focus_invoice *i, const struct json *line, struct er
   if (!stated_amount(i, line, "amount", &stated, err)) {
     return false;
   }
-  struct focus_cost row = row_of_line(i, line);
-  put_detail(i, &row, stated);
+  struct focus_cost row = focus_row_of_line(i, line);
+  focus_put_detail(i, &row, stated);
   if (i->voided) {
     return true; /* nothing is owed for it */
   }
-  if (kind_of(line)->by_steps && !correction && trace && trace->child && json_get(line, "gross") == NULL) {
+  if (kind_of(line)->by_steps && !correction && trace && trace->child && json_get(line, "gross") == NULL &&
+      json_get(line, "converted") == NULL) {
     return put_steps(i, line, stated, err);
   }
   put_whole(i, line, stated, correction);
@@ -312,7 +352,7 @@ bool focus_put_lines(struct focus_invoice *i, struct error *err) {
 
 static void put_plain(struct focus_invoice *i, const char *category, slice description, const char *detail_id,
                       amount stated) {
-  struct focus_cost row = row_of_invoice(i);
+  struct focus_cost row = focus_row_of_invoice(i);
   struct wide cost = wide_of(decimal_of_amount(stated));
   row.ChargeCategory = slice_of(category);
   row.ChargeFrequency = SLICE("One-Time");
@@ -321,7 +361,7 @@ static void put_plain(struct focus_invoice *i, const char *category, slice descr
   row.InvoiceDetailId = slice_of(detail_id);
   row.x_LineKind = slice_of(category);
   same_costs(i, &row, &cost);
-  put_detail(i, &row, stated);
+  focus_put_detail(i, &row, stated);
   if (!i->voided) {
     focus_write_cost(i->focus, &row);
   }

@@ -279,6 +279,9 @@ bool charge_long_fees(struct arena *arena, const struct catalog *catalog, const 
     if (near && part_has_long_fee(catalog, part) && !charge_part(&a, part, err)) {
       return false;
     }
+    if (in_window(&a, part->to) && !credit_unused_covers(arena, catalog, customer, part, charges, err)) {
+      return false;
+    }
   }
   return true;
 }
@@ -294,6 +297,9 @@ bool charge_opening(struct arena *arena, const struct catalog *catalog, const st
       continue;
     }
     if (!part_opens(customer, part, &opens, err)) {
+      return false;
+    }
+    if (opens && !charge_covers_opening(arena, catalog, part, charges, err)) {
       return false;
     }
     for (size_t k = 0; opens && k < sizeof all / sizeof *all; k++) {

@@ -16,9 +16,8 @@ struct room {
 /* A cover that may take an item in the hour at hand; the larger saving goes first. */
 struct bid {
   struct item *item;
-  size_t cover;
+  struct claim *claim;
   enum cover_kind kind;
-  rate discount;
   int128 saving;
 };
 struct hourly {
@@ -78,8 +77,8 @@ static int by_saving(const void *a, const void *b) {
   if (x->saving != y->saving) {
     return x->saving > y->saving ? -1 : 1;
   }
-  if (x->cover != y->cover) {
-    return x->cover < y->cover ? -1 : 1;
+  if (x->claim->cover != y->claim->cover) {
+    return x->claim->cover < y->claim->cover ? -1 : 1;
   }
   return x->item->sequence < y->item->sequence ? -1 : x->item->sequence > y->item->sequence;
 }
@@ -90,8 +89,8 @@ static bool add_bids(struct hourly *h, struct item *item, struct error *err) {
     return false;
   }
   for (size_t i = 0; i < item->run->claim_count; i++) {
-    const struct claim *claim = &item->run->claims[i];
-    struct bid bid = {item, claim->cover, h->stretch->covers[claim->cover].cover->kind, claim->discount, list.e12};
+    struct claim *claim = &item->run->claims[i];
+    struct bid bid = {item, claim, h->stretch->covers[claim->cover].cover->kind, list.e12};
     if (bid.kind == COVER_SAVINGS_PLAN) {
       bid.saving = claim->discount.e12;
     }
@@ -103,7 +102,8 @@ static bool add_bids(struct hourly *h, struct item *item, struct error *err) {
   return true;
 }
 
-static bool take_units(struct room *room, struct item *item, struct coverage *report, struct error *err) {
+static bool take_units(struct room *room, const struct bid *bid, struct coverage *report, struct error *err) {
+  struct item *item = bid->item;
   quantity open = item_open(item), taken = quantity_cmp(open, room->units) < 0 ? open : room->units;
   amount list;
   if (!list_price(item, taken, RATE_ONE, &list, err) || !amount_add(report->list, list, &report->list, err)) {
@@ -111,14 +111,14 @@ static bool take_units(struct room *room, struct item *item, struct coverage *re
   }
   room->units.e9 -= taken.e9;
   item->covered.e9 += taken.e9;
-  return true;
+  return quantity_add(bid->claim->taken, taken, &bid->claim->taken, err);
 }
 
 /* All that is open when the money is enough; otherwise what it pays, and then nothing is left of it. */
 static bool take_money(struct room *room, const struct bid *bid, struct coverage *report, struct error *err) {
   struct item *item = bid->item;
   quantity open = item_open(item), taken = open;
-  rate part = {RATE_ONE.e12 - bid->discount.e12};
+  rate part = {RATE_ONE.e12 - bid->claim->discount.e12};
   amount cost, list;
   if (!list_price(item, open, part, &cost, err)) {
     return false;
@@ -135,23 +135,24 @@ static bool take_money(struct room *room, const struct bid *bid, struct coverage
   }
   room->money.e12 -= cost.e12;
   item->covered.e9 += taken.e9;
-  return true;
+  return quantity_add(bid->claim->taken, taken, &bid->claim->taken, err) &&
+         amount_add(bid->claim->spent, cost, &bid->claim->spent, err);
 }
 
 static bool take(struct hourly *h, const struct bid *bid, struct error *err) {
-  struct room *room = &h->rooms[bid->cover];
-  struct coverage *report = &h->stretch->covers[bid->cover].tally->report;
+  struct room *room = &h->rooms[bid->claim->cover];
+  struct coverage *report = &h->stretch->covers[bid->claim->cover].tally->report;
   if (item_open(bid->item).e9 == 0) {
     return true;
   }
   if (bid->kind == COVER_RESERVATION) {
-    return room->units.e9 == 0 || take_units(room, bid->item, report, err);
+    return room->units.e9 == 0 || take_units(room, bid, report, err);
   }
   return room->money.e12 == 0 || take_money(room, bid, report, err);
 }
 
 static bool note_matching(struct hourly *h, const struct bid *bid, struct error *err) {
-  struct coverage *report = &h->stretch->covers[bid->cover].tally->report;
+  struct coverage *report = &h->stretch->covers[bid->claim->cover].tally->report;
   quantity open = item_open(bid->item);
   amount list;
   if (bid->kind == COVER_RESERVATION) {
@@ -171,7 +172,7 @@ static bool settle_kind(struct hourly *h, size_t *at, enum cover_kind kind, stru
   }
   for (*at = first; *at < end; ++*at) {
     if (!take(h, &h->bids.items[*at], err)) {
-      return error_at_cover(h->stretch->covers[h->bids.items[*at].cover].cover, err);
+      return error_at_cover(h->stretch->covers[h->bids.items[*at].claim->cover].cover, err);
     }
   }
   return true;
@@ -317,6 +318,9 @@ bool draw_covers(struct arena *scratch, struct stretch *stretch, bool hourly, st
   }
   for (; ok && hour.ns < p.to.ns; hour.ns += HOUR_NS) {
     ok = cover_hour(&h, hour, err);
+  }
+  for (size_t i = 0; ok && i < h.count; i++) {
+    ok = tell_uses(stretch, h.items[i]->run, err);
   }
   for (size_t i = 0; ok && i < stretch->cover_count; i++) {
     ok = add_cost(&stretch->covers[i], err) || error_at_cover(stretch->covers[i].cover, err);

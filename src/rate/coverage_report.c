@@ -41,8 +41,8 @@ bool report_coverage(struct arena *arena, const tallies *found, struct rating *o
   for (size_t i = 0; i < found->count; i++) {
     struct coverage *c = &list[i];
     *c = found->items[i]->report;
-    if (!find_shares(c, err) || !to_units(c, err) || !keep_hours(arena, found->items[i], c, err) ||
-        !amount_sub(c->list, c->cost, &c->saved, err)) {
+    if (!find_shares(c, err) || !report_uses(arena, found->items[i], c, err) || !to_units(c, err) ||
+        !keep_hours(arena, found->items[i], c, err) || !amount_sub(c->list, c->cost, &c->saved, err)) {
       return error_at(err, "coverage of \"" SLICE_FMT "\"", SLICE_ARG(c->cover->name));
     }
   }

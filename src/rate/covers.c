@@ -36,7 +36,8 @@ static bool add_span(struct arena *scratch, const struct stretch *before, struct
   span.tally = tally_before(before, s, cover);
   if (!span.tally) {
     span.tally = arena_alloc(scratch, sizeof *span.tally);
-    span.tally->report = (struct coverage){.cover = cover, .from = span.from};
+    span.tally->report =
+        (struct coverage){.cover = cover, .customer = s->customer, .segment = s->segment, .from = span.from};
     vec_push(found, span.tally);
   }
   span.tally->report.to = span.to;
@@ -89,7 +90,7 @@ void find_claims(struct arena *scratch, const struct stretch *stretch, struct ru
     if (!claims) {
       claims = arena_array(scratch, stretch->cover_count - i, sizeof *claims);
     }
-    claims[run->claim_count++] = (struct claim){i, usage->discount};
+    claims[run->claim_count++] = (struct claim){.cover = i, .discount = usage->discount};
   }
   run->claims = claims;
 }
@@ -108,7 +109,7 @@ bool cover_cost_until(const struct cover_span *span, instant t, amount *out, str
 }
 
 /* What is paid bit by bit, up to t: all of the fee, none, or what the first payment left, evenly over the term. */
-static bool spread_until(const struct cover_span *span, instant t, amount *out, struct error *err) {
+bool cover_spread_until(const struct cover_span *span, instant t, amount *out, struct error *err) {
   const struct cover *cover = span->cover;
   if (cover->payment == COVER_MONTHLY) {
     return cover_cost_until(span, t, out, err);
@@ -140,16 +141,8 @@ static const char *describe_fee(struct arena *arena, const struct cover_span *sp
                       (long long)cover->each_s, each);
 }
 
-struct cover_fee {
-  const char *suffix; /* of its name */
-  instant from, to;   /* of the fee it is part of */
-  bool once;          /* one payment, not by units of time */
-  bool each_price;    /* units x price says all of it */
-  amount amount;
-};
-
-static bool add_cover_fee(struct arena *arena, const struct stretch *s, const struct cover_span *span,
-                          const struct cover_fee *fee, struct charges *charges, struct error *err) {
+bool add_cover_fee(struct arena *arena, const struct segment *segment, const struct cover_span *span,
+                   const struct cover_fee *fee, struct charges *charges, struct error *err) {
   const struct cover *cover = span->cover;
   struct fraction from, to;
   quantity units = QUANTITY_ONE, before;
@@ -178,12 +171,17 @@ static bool add_cover_fee(struct arena *arena, const struct stretch *s, const st
   if (fee->once) {
     step->note = arena_printf(arena, "part of %s", step->note);
   }
+  if (fee->credit) {
+    step->raw = units = (quantity){-QUANTITY_E9};
+    step->price.each = amount_negate(fee->amount);
+    step->note = describe_fee(arena, span, fee->from, fee->to);
+  }
   vec_push(charges,
            (struct charge){.kind = CHARGE_FEE,
                            .name = slice_of(arena_printf(arena, SLICE_FMT "%s", SLICE_ARG(cover->name), fee->suffix)),
                            .product = cover->product,
                            .unit = unit,
-                           .segment = s->segment,
+                           .segment = segment,
                            .cover = cover,
                            .raw = units,
                            .units = units,
@@ -195,23 +193,15 @@ static bool add_cover_fee(struct arena *arena, const struct stretch *s, const st
   return true;
 }
 
-/* Paid in the stretch that holds the start of the term. */
+/* Paid in the stretch that holds the start of the term, unless that opens a contract. */
 static bool charge_start(struct arena *arena, const struct stretch *s, const struct cover_span *span,
                          struct charges *charges, struct error *err) {
-  const struct cover *cover = span->cover;
-  struct cover_fee fee = {.suffix = ", upfront",
-                          .from = cover->from,
-                          .to = cover->to,
-                          .once = cover->payment == COVER_PARTIAL,
-                          .each_price = cover->payment == COVER_UPFRONT,
-                          .amount = cover->upfront};
-  if (cover->payment == COVER_MONTHLY || cover->from.ns < s->from.ns) {
+  bool opens;
+  if (span->cover->payment == COVER_MONTHLY || span->cover->from.ns < s->from.ns) {
     return true;
   }
-  if (cover->payment == COVER_UPFRONT && !cover_cost_until(span, cover->to, &fee.amount, err)) {
-    return false;
-  }
-  return add_cover_fee(arena, s, span, &fee, charges, err);
+  return cover_opens(s->customer, s->segment->contract, span->cover, &opens, err) &&
+         (opens || charge_cover_start(arena, s->segment, span, charges, err));
 }
 
 static bool charge_spread(struct arena *arena, const struct stretch *s, const struct cover_span *span,
@@ -222,8 +212,8 @@ static bool charge_spread(struct arena *arena, const struct stretch *s, const st
   if (span->cover->payment == COVER_UPFRONT) {
     return true;
   }
-  return spread_until(span, span->from, &before, err) && spread_until(span, span->to, &fee.amount, err) &&
-         amount_sub(fee.amount, before, &fee.amount, err) && add_cover_fee(arena, s, span, &fee, charges, err);
+  return cover_spread_until(span, span->from, &before, err) && cover_spread_until(span, span->to, &fee.amount, err) &&
+         amount_sub(fee.amount, before, &fee.amount, err) && add_cover_fee(arena, s->segment, span, &fee, charges, err);
 }
 
 bool charge_covers(struct arena *arena, const struct stretch *s, struct charges *charges, struct error *err) {

@@ -131,7 +131,7 @@ bool charge_true_up(struct arena *arena, const struct catalog *catalog, const st
   amount wanted, spent, missing;
   if (!amount_times_fraction(plan->minimum, stretch->months, &wanted, err) ||
       !sum_charges(charges, from, &spent, err) || !long_fees_within(catalog, stretch, &spent, err) ||
-      !amount_sub(wanted, spent, &missing, err)) {
+      !covers_paid_within(stretch, &spent, err) || !amount_sub(wanted, spent, &missing, err)) {
     return error_at(err, "%s:%d: minimum of plan \"" SLICE_FMT "\"", plan->place.file, plan->place.line,
                     SLICE_ARG(plan->name));
   }

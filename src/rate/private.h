@@ -60,7 +60,7 @@ struct run {
   rate multiplier;
   instant until;              /* the multiplier is another one from here on, where it depends on the time */
   const uint64_t *allowances; /* a bit for each that matches, counted over all terms; NULL: none */
-  const struct claim *claims; /* of the stretch's covers that match */
+  struct claim *claims;       /* of the stretch's covers that match */
   size_t claim_count;
 };
 /* A row, or all rows of a run where their order does not matter or the meter combines them. */
@@ -104,6 +104,7 @@ static inline bool price_climbs(const struct price_rule *price) {
 struct tally {
   struct coverage report;
   VEC(struct coverage_hour) hourly;
+  VEC(struct coverage_use) uses;
 };
 struct cover_span {
   const struct cover *cover;
@@ -115,6 +116,8 @@ struct cover_span {
 struct claim {
   size_t cover; /* in the stretch */
   rate discount;
+  quantity taken; /* raw, and for how much of a savings plan's money; until it is told to the tally */
+  amount spent;
 };
 typedef VEC(struct tally *) tallies;
 MUST_USE bool find_covers(struct arena *scratch, struct stretch *stretches, size_t count, tallies *found,
@@ -122,12 +125,43 @@ MUST_USE bool find_covers(struct arena *scratch, struct stretch *stretches, size
 void find_claims(struct arena *scratch, const struct stretch *stretch, struct run *run);
 /* What of the fee has accrued up to t, at an even rate over time; rounded once, so that differences of it add up. */
 MUST_USE bool cover_cost_until(const struct cover_span *span, instant t, amount *out, struct error *err);
+/* What is paid bit by bit, up to t; the rest of the cost is paid at the start. */
+MUST_USE bool cover_spread_until(const struct cover_span *span, instant t, amount *out, struct error *err);
 struct charges;
+struct cover_fee {
+  const char *suffix; /* of its name */
+  instant from, to;   /* of the fee it is part of */
+  bool once;          /* one payment, not by units of time */
+  bool credit;        /* likewise, given back */
+  bool each_price;    /* units x price says all of it */
+  amount amount;
+};
+MUST_USE bool add_cover_fee(struct arena *arena, const struct segment *segment, const struct cover_span *span,
+                            const struct cover_fee *fee, struct charges *charges, struct error *err);
 MUST_USE bool charge_covers(struct arena *arena, const struct stretch *stretch, struct charges *charges,
                             struct error *err);
 
+/* ---- covers_paid.c: what is paid at the start of a term ---- */
+/* Does it begin with a contract or phase that opens? Then what is due at its start is invoiced there. */
+MUST_USE bool cover_opens(const struct customer *customer, const struct contract *part, const struct cover *cover,
+                          bool *opens, struct error *err);
+MUST_USE bool charge_cover_start(struct arena *arena, const struct segment *segment, const struct cover_span *span,
+                                 struct charges *charges, struct error *err);
+/* All that is due where the part, which opens, begins. */
+MUST_USE bool charge_covers_opening(struct arena *arena, const struct catalog *catalog, const struct contract *part,
+                                    struct charges *charges, struct error *err);
+/* What was paid for time after a change ended the contract, given back. */
+MUST_USE bool credit_unused_covers(struct arena *arena, const struct catalog *catalog, const struct customer *customer,
+                                   const struct contract *part, struct charges *charges, struct error *err);
+/* The share of a stretch in what was paid with an opening: it counts towards a minimum of that time. */
+MUST_USE bool covers_paid_within(const struct stretch *s, amount *sum, struct error *err);
+
 /* ---- coverage.c: hour by hour ---- */
 MUST_USE bool draw_covers(struct arena *scratch, struct stretch *stretch, bool hourly, struct error *err);
+
+/* ---- coverage_uses.c: what was covered, by price ---- */
+MUST_USE bool tell_uses(const struct stretch *stretch, const struct run *run, struct error *err);
+MUST_USE bool report_uses(struct arena *arena, const struct tally *tally, struct coverage *out, struct error *err);
 
 /* ---- coverage_report.c ---- */
 MUST_USE bool report_coverage(struct arena *arena, const tallies *found, struct rating *out, struct error *err);

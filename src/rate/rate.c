@@ -208,6 +208,7 @@ static void free_work(struct work *w) {
   }
   for (size_t i = 0; i < w->covers.count; i++) {
     vec_free(&w->covers.items[i]->hourly);
+    vec_free(&w->covers.items[i]->uses);
   }
   vec_free(&w->covers);
   vec_free(&w->charges);

@@ -108,22 +108,39 @@ struct coverage_hour {
   quantity capacity, used;
   amount committed, spent;
 };
+/* What it covered of the usage that one price took in one segment, at one multiplier. */
+struct coverage_use {
+  const struct segment *segment;
+  const struct meter *meter;
+  const struct price_rule *price; /* NULL: no price would have taken it */
+  rate multiplier;
+  quantity raw, units; /* covered; units half-even to 1e-9 */
+  bool has_list;       /* there is a price per unit: the one of the first tier, for `per_raw` */
+  quantity per_raw;
+  amount list; /* raw at that price times the multiplier */
+  amount cost; /* share of the fee: of a reservation as its share of the capacity, of a savings plan what it took */
+};
 /* What a reservation or savings plan did in the period. Units of a reservation are those of its meter, half-even to
  * 1e-9; a savings plan counts in money. What is not `used` or `spent` in its hour is lost. */
 struct coverage {
   const struct cover *cover;
-  instant from, to;        /* in force within the period */
-  quantity capacity, used; /* reservation: units available, units covered */
-  quantity matching;       /* reservation: usage it would cover, after allowances */
-  amount cost;             /* of the time in force at an even rate, whenever it is paid; savings plan: committed */
-  amount spent;            /* savings plan: used of it */
-  amount list;             /* what the covered usage costs at list: first tier, multipliers, no minimums */
-  amount saved;            /* list - cost: negative when too little was covered */
-  amount matching_list;    /* savings plan: list price of usage it would cover, after allowances and reservations */
+  const struct customer *customer;
+  const struct segment *segment; /* the first it is in force in: its plan says the currency of the amounts */
+  instant from, to;              /* in force within the period */
+  quantity capacity, used;       /* reservation: units available, units covered */
+  quantity matching;             /* reservation: usage it would cover, after allowances */
+  amount cost;          /* of the time in force at an even rate, whenever it is paid; savings plan: committed */
+  amount spent;         /* savings plan: used of it */
+  amount list;          /* what the covered usage costs at list: first tier, multipliers, no minimums */
+  amount saved;         /* list - cost: negative when too little was covered */
+  amount matching_list; /* savings plan: list price of usage it would cover, after allowances and reservations */
   uint32_t hours, hours_unused; /* in force; of which not used in full */
   bool has_utilization, has_coverage;
-  rate utilization; /* used / capacity, spent / cost */
-  rate coverage;    /* used / matching, list / matching_list */
+  rate utilization;                /* used / capacity, spent / cost */
+  rate coverage;                   /* used / matching, list / matching_list */
+  const struct coverage_use *uses; /* the costs of all and `unused` sum to `cost` */
+  size_t use_count;
+  amount unused; /* of the cost, for what was not used */
   const struct coverage_hour *hourly;
   size_t hourly_count; /* 0 unless rate_customer_hourly was asked */
 };

@@ -1,5 +1,6 @@
 """Holds the FOCUS datasets of a folder against the columns of the standard, its rules on costs, and the invoices.
-usage: focus_rules.py COLUMNS.csv FOLDER DOCUMENT.json...; prints what is broken; --self-test before it: that each rule finds its break"""
+usage: focus_rules.py COLUMNS.csv FOLDER DOCUMENT.json...; prints what is broken; --self-test before it: that each rule finds its break;
+--whole-terms: the documents hold all of each commitment's term"""
 import csv, json, re, sys
 from collections import defaultdict
 from decimal import Decimal as D, getcontext
@@ -11,7 +12,8 @@ NUMBER, TIME = re.compile(r"-?\d+(\.\d+)?"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\
 
 
 class Focus:
-    def __init__(self, columns, tables, documents):
+    def __init__(self, columns, tables, documents, whole_terms=False):
+        self.whole_terms = whole_terms
         self.columns, self.tables, self.documents, self.broken = columns, tables, documents, []
 
     def rule(self, name, holds, row=None):
@@ -22,9 +24,11 @@ class Focus:
         for dataset, rows in self.tables.items():
             self.form(dataset, *rows)
         for row in self.tables["Cost and Usage"][1]:
-            self.costs(row), self.kinds(row)
+            self.costs(row), self.kinds(row), self.committed(row)
         self.one_parent("ServiceName", "ServiceCategory"), self.one_parent("SkuPriceId", "SkuId")
         self.sums(), self.periods()
+        if self.whole_terms:
+            self.terms()
         return self.broken
 
     def form(self, dataset, names, rows):
@@ -66,12 +70,34 @@ class Focus:
         self.rule("a tax has no price", category != "Tax" or not priced, row)
         self.rule("what is sold has a price", category not in ("Usage", "Purchase") or correction or len(priced) == 7, row)
         self.rule("PricingUnit goes with PricingQuantity", bool(row["PricingUnit"]) == bool(row["PricingQuantity"]), row)
-        self.rule("usage is measured", bool(row["ConsumedQuantity"]) == (category == "Usage" and not correction), row)
+        self.rule("usage is measured", bool(row["ConsumedQuantity"]) == (category == "Usage" and not correction and row["CommitmentDiscountStatus"] != "Unused"), row)
         self.rule("ConsumedUnit goes with ConsumedQuantity", bool(row["ConsumedUnit"]) == bool(row["ConsumedQuantity"]), row)
         self.rule("a purchase is not usage-based", category != "Purchase" or row["ChargeFrequency"] != "Usage-Based", row)
         self.rule("SkuMeter needs SkuId", not row["SkuMeter"] or row["SkuId"], row)
         self.rule("names of sub accounts", bool(row["SubAccountId"]) == bool(row["SubAccountName"]), row)
         self.rule("periods begin before they end", row["ChargePeriodStart"] < row["ChargePeriodEnd"] and row["BillingPeriodStart"] < row["BillingPeriodEnd"], row)
+
+    def committed(self, row):
+        has, status = bool(row["CommitmentDiscountId"]), row["CommitmentDiscountStatus"]
+        for name in ("Category", "Type", "Name", "Quantity", "Unit"):
+            self.rule("CommitmentDiscount%s goes with its id" % name, bool(row["CommitmentDiscount" + name]) == has, row)
+        self.rule("usage of a commitment has a status", bool(status) == (has and row["ChargeCategory"] == "Usage"), row)
+        self.rule("what is covered is priced as committed", (row["PricingCategory"] == "Committed") == bool(status), row)
+        self.rule("what is covered is not billed", not status or D(row["BilledCost"]) == 0, row)
+        self.rule("the fee of a commitment has no effective cost", not has or status or D(row["EffectiveCost"]) == 0, row)
+        self.rule("what is unused is not consumed", status != "Unused" or not row["ConsumedQuantity"], row)
+
+    def terms(self):
+        """Documents that hold terms whole: costs come to the same, of all and of each commitment; quantities too."""
+        bought, used, rows = defaultdict(D), defaultdict(D), self.tables["Cost and Usage"][1]
+        for row in rows:
+            name = row["CommitmentDiscountId"]
+            bought[name] += D(row["BilledCost"]) if row["ChargeCategory"] == "Purchase" else 0
+            used[name] += D(row["EffectiveCost"]) if row["ChargeCategory"] == "Usage" else 0
+        for name in set(bought) - {""}:
+            self.rule("%s: EffectiveCost of what it covered and did not is BilledCost of its purchase: %s %s" % (name, used[name], bought[name]), used[name] == bought[name])
+        self.rule("EffectiveCost of whole terms sums to BilledCost", sum(D(r["EffectiveCost"]) for r in rows) == sum(D(r["BilledCost"]) for r in rows))
+        self.rule("there are whole terms", len(bought) > 1 and any(r["CommitmentDiscountStatus"] == "Unused" for r in rows))
 
     def one_parent(self, child, parent):
         parents = defaultdict(set)
@@ -97,7 +123,8 @@ class Focus:
             payable = D(d.get("amount_due", d["total"])) * (-1 if d.get("type") == "credit_note" and total > 0 else 1)
             self.rule("%s: BilledCost sums to what is payable" % number, billed[number] == (0 if number in voided else payable))
             self.rule("%s: details sum to what is payable" % number, sum(v for (n, _), v in detail.items() if n == number) == payable)
-            if not any(l["kind"] in ("commitment", "drawdown") for l in d["lines"]):
+            shifts = any(l["kind"] in ("commitment", "drawdown") or l.get("commitment_kind") and (not l["unit"] or ", upfront" in l["description"]) for l in d["lines"])
+            if not shifts and all(c.get("payment", "monthly") == "monthly" for c in d.get("commitments", [])):
                 self.rule("%s: EffectiveCost sums to BilledCost" % number, effective[number] == billed[number])
         for key, value in detail.items():
             self.rule("%s: rows sum to their detail" % (key,), key[0] in voided or of_lines[key] == value)
@@ -123,27 +150,33 @@ BREAKS = [("BilledCost", "1e3", "is a number"), ("BilledCost", "0.1", "sums to w
           ("EffectiveCost", "0", "EffectiveCost sums"), ("ServiceCategory", "Web", "one ServiceCategory"), ("InvoiceDetailId", "none", "every row has its detail")]
 
 
-def self_test(columns, tables, documents):
+# Likewise of a row of what a commitment covered.
+COMMITTED_BREAKS = [("CommitmentDiscountStatus", "", "has a status"), ("PricingCategory", "Standard", "priced as committed"), ("CommitmentDiscountUnit", "", "Unit goes with its id"),
+                    ("EffectiveCost", "0.000001", "of its purchase"), ("EffectiveCost", "0.000001", "whole terms sums"), ("BilledCost", "1", "not billed")]
+
+
+def self_test(columns, tables, documents, whole_terms):
     rows = tables["Cost and Usage"][1]
     usage = next(r for r in rows if r["ChargeCategory"] == "Usage" and D(r["BilledCost"]) not in (0, 1) and D(r["PricingQuantity"]) != 0)
-    for name, text, rule in BREAKS:
-        kept, usage[name] = usage[name], text
+    covered = next((r for r in rows if r["CommitmentDiscountStatus"] == "Used" and D(r["EffectiveCost"]) != 0), None)
+    for row, name, text, rule in [(usage, *b) for b in BREAKS if not whole_terms] + [(covered, *b) for b in COMMITTED_BREAKS if whole_terms]:
+        kept, row[name] = row[name], text
         try:
-            broken = Focus(columns, tables, documents).check()
+            broken = Focus(columns, tables, documents, whole_terms).check()
         except ArithmeticError:
             broken = ["is a number"]
         if not any(rule in b for b in broken):
             sys.exit("not found: %s = %s should break \"%s\"" % (name, text, rule))
-        usage[name] = kept
+        row[name] = kept
 
 
 if __name__ == "__main__":
-    arguments = [a for a in sys.argv[1:] if a != "--self-test"]
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
     columns = read(arguments[0])[1]
     tables = {dataset: read("%s/%s.csv" % (arguments[1], file)) for dataset, file in FILES.items()}
     documents = [json.load(open(path)) for path in arguments[2:]]
-    broken = Focus(columns, tables, documents).check()
+    broken = Focus(columns, tables, documents, "--whole-terms" in sys.argv).check()
     if broken:
         sys.exit("\n".join(sorted(set(broken))[:20]))
     if "--self-test" in sys.argv:
-        self_test(columns, tables, documents)
+        self_test(columns, tables, documents, "--whole-terms" in sys.argv)

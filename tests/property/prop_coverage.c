@@ -546,12 +546,40 @@ static void compare_fees(struct world *w) {
   rate_rows(w, (struct period){w->period.from, middle}, NULL, 0, &halves[0]);
   rate_rows(w, (struct period){middle, w->period.to}, NULL, 0, &halves[1]);
   expect(w, whole.total.e12 == halves[0].total.e12 + halves[1].total.e12, "fees of two halves");
+  struct rating opening;
+  struct error err;
+  expect(w, rate_opening(w->arena, &w->catalog, &w->customer, w->contract.from, &opening, &err), "an opening");
   for (size_t i = 0; i < w->own.cover_count; i++) {
     const struct cover *c = &w->own.covers[i];
     if (c->from.ns >= w->period.from.ns && c->to.ns <= w->period.to.ns && c->from.ns >= w->contract.from.ns &&
         c->to.ns <= w->contract.to.ns) {
-      expect(w, fees_of(&whole, c) == accrued(c, c->to.ns), "fees of a whole term");
+      expect(w, fees_of(&opening, c) + fees_of(&whole, c) == accrued(c, c->to.ns), "fees of a whole term");
     }
+  }
+}
+
+/* What it covered, price by price, is all it covered and costs all but what is unused. */
+static void compare_uses(struct world *w, const struct coverage *c) {
+  int128 cost = c->unused.e12, raw = 0, used;
+  struct error ignored;
+  for (size_t i = 0; i < c->use_count; i++) {
+    const struct coverage_use *use = &c->uses[i];
+    cost += use->cost.e12;
+    raw += use->raw.e9;
+    for (size_t other = 0; other < i; other++) {
+      const struct coverage_use *o = &c->uses[other];
+      expect(w,
+             o->price != use->price || o->meter != use->meter || o->segment != use->segment ||
+                 o->multiplier.e12 != use->multiplier.e12,
+             "each use once");
+    }
+  }
+  expect(w, cost == c->cost.e12, "costs of uses");
+  expect(w, c->cover->kind == COVER_RESERVATION || c->unused.e12 == c->cost.e12 - c->spent.e12, "unused money");
+  if (c->cover->kind == COVER_RESERVATION) {
+    must(int128_muldiv(raw, QUANTITY_E9, c->cover->usage[0].meter->base_per_unit.e9, ROUND_HALF_EVEN, &used, &ignored));
+    expect(w, used == c->used.e9, "units of uses");
+    expect(w, c->unused.e12 >= 0, "no more than all is used");
   }
 }
 
@@ -584,6 +612,7 @@ static uint64_t run_case(uint64_t seed, uint64_t number) {
     }
   }
   for (size_t i = 0; i < rating.coverage_count; i++) {
+    compare_uses(w, &rating.coverages[i]);
     compare_report(&s, &rating.coverages[i]);
     compare_hourly(w, &rating.coverages[i]);
   }

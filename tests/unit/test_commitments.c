@@ -72,22 +72,26 @@ static int tear_down(void **state) {
 }
 
 /* Calls cost 1 each, files 1 each; "acme" is on that plan with `contract` added. */
-static void load(struct world *w, const char *contract) {
+static void load_as(struct world *w, const char *taxes, const char *of_plan, const char *of_customer,
+                    const char *contract) {
   struct error err;
   const char *yaml =
       arena_printf(w->arena,
-                   "currency: USD\nseller: {name: S, invoice_prefix: S-}\n"
-                   "taxes: [{name: vat, label: VAT, rate: 10 %%, category: S}]\n"
+                   "currency: USD\nseller: {name: S, invoice_prefix: S-}\n%s"
                    "meters:\n  - {name: calls, event: call, value: n, unit: call, product: Calls}\n"
                    "  - {name: files, event: file, value: n, unit: file, product: Files}\n"
-                   "plans: [{name: list, prices: [{meter: calls, price: 1}, {meter: files, price: 1}]}]\n"
-                   "customers:\n  - id: acme\n    tax: vat\n    contracts:\n      - plan: list\n%s",
-                   contract);
+                   "plans: [{name: list, %sprices: [{meter: calls, price: 1}, {meter: files, price: 1}]}]\n"
+                   "customers:\n  - id: acme\n    %s\n    contracts:\n      - plan: list\n%s",
+                   taxes, of_plan, of_customer, contract);
   const struct catalog_text text = {"test.yaml", slice_of(yaml)};
   catalog_free(w->catalog);
   w->catalog = NULL;
   must_do(catalog_parse(&text, 1, &w->catalog, &err), &err);
   w->customer = catalog_customer(w->catalog, SLICE("acme"));
+}
+
+static void load(struct world *w, const char *contract) {
+  load_as(w, "taxes: [{name: vat, label: VAT, rate: 10 %, category: S}]\n", "", "tax: vat", contract);
 }
 
 static void use(struct world *w, struct usage *usage, instant at, const char *type, const char *count) {
@@ -222,6 +226,54 @@ static void assert_account(struct world *w, const char *name, const char *expect
 }
 
 #define POOL "customer/acme/commitment/pool"
+
+/* ---- taxes ---- */
+
+/* 10 % on calls and on what is bought, 5 % on files. */
+#define TWO_TAXES                                                                                                      \
+  "taxes: [{name: vat, label: VAT, rate: 10 %, category: S}, {name: low, label: Low, rate: 5 %, category: S}]\n"       \
+  "tax_rules: [{customer: any, products: [Files], tax: low}, {customer: any, tax: vat}]\n"
+
+static void assert_total(struct world *w, const char *tax, const char *total) {
+  char text[DECIMAL_TEXT_MAX];
+  assert_string_equal(amount_text(w->invoice.tax, text), tax);
+  assert_string_equal(amount_text(w->invoice.total, text), total);
+}
+
+/* What is drawn is untaxed under the tax of its charges: bought at 10 %, it pays what would have been taxed at 5 %. */
+static void each_tax_has_its_own_drawdown(void **state) {
+  struct world *w = *state;
+  load_as(w, TWO_TAXES, "", "country: NL",
+          "        from: 2026-01-01\n        commitments: [{name: pool, amount: 1000, per: year, discount: 20 %}]\n");
+  open_at(w, "2026-01-01", "commitment 1000");
+  assert_total(w, "100", "1100");
+  /* 300 - 60 and 200 - 40 are drawn; nothing is left to tax. */
+  bill(w, "2026-01", "300", "200", "usage 300 usage 200 drawdown -240 discount -60 drawdown -160 discount -40");
+  assert_total(w, "0", "0");
+  assert_told(w, 0, "1000+0+0-400-0-0=600, 400");
+  /* 600 are left: 400 pay the calls, 200 pay 250 of the files. 250 are beyond: 5 % of them is 12.50. */
+  bill(w, "2026-02", "500", "500", "usage 500 usage 500 drawdown -400 discount -100 drawdown -200 discount -50");
+  assert_total(w, "12.5", "262.5");
+  assert_told(w, 0, "600+0+0-600-0-0=0, 1000");
+  assert_account(w, POOL, "0");
+}
+
+/* Charges with tax in them draw what they are without it, and then hold none. */
+static void charges_that_include_tax_draw_without_it(void **state) {
+  struct world *w = *state;
+  load_as(w, TWO_TAXES, "prices_include_tax: true, ", "country: NL",
+          "        from: 2026-01-01\n        commitments: [{name: pool, amount: 400, per: year}]\n");
+  open_at(w, "2026-01-01", "commitment 400");
+  assert_total(w, "40", "440");
+  /* 100 / 1.1 = 90.909..., 105 / 1.05 = 100 */
+  bill(w, "2026-01", "100", "105", "usage 90.91 usage 100 drawdown -90.91 drawdown -100");
+  assert_total(w, "0", "0");
+  assert_told(w, 0, "400+0+0-190.91-0-0=209.09, 190.91");
+  /* 330 / 1.1 = 300: 90.91 of them are beyond what is left; 9.09 is their tax. The files cost 52.50, with tax. */
+  bill(w, "2026-02", "330", "52.5", "usage 300 usage 50 drawdown -209.09");
+  assert_total(w, "11.59", "152.5");
+  assert_account(w, POOL, "0");
+}
 
 /* ---- prepaid ---- */
 
@@ -433,6 +485,8 @@ static void wrong_commitments_are_refused_with_their_place(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
+      CASE(each_tax_has_its_own_drawdown),
+      CASE(charges_that_include_tax_draw_without_it),
       CASE(a_year_is_bought_drawn_and_exceeded),
       CASE(what_is_unused_rolls_over_within_its_cap_and_expires),
       CASE(a_discount_stretches_what_is_bought),

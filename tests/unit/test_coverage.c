@@ -355,7 +355,7 @@ static void a_change_of_plan_keeps_the_contract_s_reservation(void **state) {
   open_period(w, "2026-10-01T00:00:00Z/2026-10-01T03:00:00Z");
   lease(w, "00:00:00", "03:00:00", 3, "H100", "on_demand");
   rate_world(w);
-  assert_charges(w, "block, upfront=48 H100=3:3 other=4.5:3");
+  assert_charges(w, "H100=3:3 other=4.5:3");
   assert_int_equal(w->rating.coverage_count, 1);
   assert_reserved(w, 0, "6/6 of 9, 1, 0.666666666667, 0/4");
 }
@@ -422,6 +422,89 @@ static void the_first_payment_stands_apart(void **state) {
   assert_string_equal(w->rating.charges[1].steps[0].note,
                       "1 x 744 hours x 1, less 4380 paid at the start, evenly over the term");
   assert_int_equal(w->rating.coverages[0].cost.e12, 744 * AMOUNT_E12);
+}
+
+static void open_contract(struct world *w) {
+  struct error err;
+  if (!rate_opening(w->arena, w->catalog, w->customer, w->customer->contracts[0].from, &w->rating, &err)) {
+    fail_msg("%s", err.message);
+  }
+}
+
+/* A year of 8760 hours from the start of the contract: 8760 x 2; half of 8760, the rest evenly over the year. */
+static void what_is_due_at_the_start_is_on_the_opening_invoice(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN,
+       "        from: 2026-10-01\n        reservations:\n"
+       "          - {name: all, meter: gpus, quantity: 1, price: 2, term: 1 year, payment: upfront}\n"
+       "          - {name: part, meter: gpus, quantity: 1, price: 1, term: 1 year, payment: partial, upfront: 4380}\n"
+       "          - {name: later, meter: gpus, quantity: 1, price: 1, from: 2026-10-02, to: 2026-10-03, payment: "
+       "upfront}\n");
+  open_contract(w);
+  assert_charges(w, "all, upfront=17520 part, upfront=4380");
+  open_period(w, "2026-10");
+  rate_world(w);
+  assert_charges(w, "part=372 later, upfront=24");
+}
+
+/* What was paid for October with the opening counts: 744 x 2; 12 are missing. */
+static void what_was_paid_at_the_start_counts_towards_minimums(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN,
+       "        from: 2026-10-01\n        minimum: 1500\n        reservations: [{name: all, meter: gpus, quantity: 1, "
+       "price: 2, term: 1 year, payment: upfront}]\n");
+  open_period(w, "2026-10");
+  rate_world(w);
+  assert_charges(w, "minimum spend=12");
+}
+
+#define CANCELLED(credit)                                                                                              \
+  "        from: 2026-10-01\n        reservations:\n"                                                                  \
+  "          - {name: all, meter: gpus, quantity: 3, price: 2, to: 2026-10-31, payment: upfront}\n"                    \
+  "          - {name: part, meter: gpus, quantity: 1, price: 1, to: 2026-10-31, payment: partial, upfront: 360}\n"     \
+  "          - {name: over, meter: gpus, quantity: 1, price: 1, to: 2026-10-11, payment: upfront}\n"                   \
+  "        changes: [{at: 2026-10-21, cancel: true" credit "}]\n"
+/* 30 days, 10 of them unused: 3 x 2 x 240 = 1440 of 4320; of 720 half was paid at once: a third of 360. */
+static void unused_time_of_a_cancelled_contract_is_given_back(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN, CANCELLED(""));
+  open_contract(w);
+  assert_charges(w, "all, upfront=4320 part, upfront=360 over, upfront=240");
+  open_period(w, "2026-10");
+  rate_world(w);
+  assert_charges(w, "part=240 all, unused time=-1440 part, unused time=-120");
+}
+
+static void unused_time_is_kept_where_a_change_says_so(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN, CANCELLED(", credit: false"));
+  open_period(w, "2026-10");
+  rate_world(w);
+  assert_charges(w, "part=240");
+}
+
+/* 4 x 1 hour of the fee 4; in its first hour 3 H100 and 1 L40S, in the second 2, in the others none: 6 of 16 units. */
+static void what_is_covered_bears_its_share_of_the_fee(void **state) {
+  struct world *w = *state;
+  load(w, "UTC", LIST_PLAN,
+       "        from: 2026-10-01\n        reservations: [{name: block, meter: gpus, quantity: 4, price: 1}]\n");
+  open_period(w, "2026-10-01T00:00:00Z/2026-10-01T04:00:00Z");
+  lease(w, "00:00:00", "01:00:00", 3, "H100", "on_demand");
+  lease(w, "00:00:00", "01:00:00", 1, "L40S", "on_demand");
+  lease(w, "01:00:00", "02:00:00", 2, "H100", "priority");
+  rate_world(w);
+  const struct coverage *c = &w->rating.coverages[0];
+  amount cost = AMOUNT_ZERO;
+  assert_int_equal(c->use_count, 3);
+  for (size_t i = 0; i < 3; i++) {
+    const struct coverage_use *use = &c->uses[i];
+    bool priority = use->multiplier.e12 != RATE_ONE.e12, l40s = slice_is(use->price->name, "L40S");
+    assert_int_equal(use->units.e9, (priority ? 2 : l40s ? 1 : 3) * QUANTITY_E9);
+    assert_int_equal(use->list.e12, (priority ? 5 : l40s ? 1 : 6) * AMOUNT_E12);
+    cost.e12 += use->cost.e12;
+  }
+  assert_int_equal(cost.e12, 6 * AMOUNT_E12);
+  assert_int_equal(c->unused.e12, 10 * AMOUNT_E12);
 }
 
 static void a_term_from_leap_day_ends_in_february(void **state) {
@@ -568,6 +651,11 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_term_paid_at_its_start_is_one_charge, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_part_paid_at_the_start_leaves_the_rest_for_the_months, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_first_payment_stands_apart, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_is_due_at_the_start_is_on_the_opening_invoice, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_was_paid_at_the_start_counts_towards_minimums, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(unused_time_of_a_cancelled_contract_is_given_back, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(unused_time_is_kept_where_a_change_says_so, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_is_covered_bears_its_share_of_the_fee, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_term_from_leap_day_ends_in_february, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_savings_plan_pays_at_its_discount, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_highest_discount_goes_first, set_up, tear_down),
