@@ -78,7 +78,7 @@ static bool print_all(const struct cli_args *args, struct rating_set *set, const
     buf_add(&out, SLICE("\n]\n"));
   }
   ok = ok &&
-       (fwrite(out.ptr, 1, out.len, stdout) == out.len || error_set(err, ERR_IO, "standard output can not be written"));
+       (out.len == 0 || fwrite(out.ptr, 1, out.len, stdout) == out.len || error_set(err, ERR_IO, "standard output can not be written"));
   buf_free(&out);
   return ok;
 }
