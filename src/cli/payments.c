@@ -157,11 +157,11 @@ static bool import_files(const struct cli_args *args, struct book *book, bool *c
 
 static bool print_payment(void *context, const struct payment *p, struct error *err) {
   (void)err;
-  (void)context;
+  const struct book *book = context;
   char value[DECIMAL_TEXT_MAX], date[TIME_TEXT_MAX];
   printf(SLICE_FMT "  %s  %14s " SLICE_FMT "  %-9.*s  %-16.*s  " SLICE_FMT "\n", SLICE_ARG(p->id),
-         time_format_date(p->received, "UTC", date), amount_text_fixed(p->amount, 2, value), SLICE_ARG(p->currency),
-         SLICE_ARG(p->state), SLICE_ARG(p->customer), SLICE_ARG(p->text));
+         time_format_date(p->received, book_catalog(book)->time_zone, date), amount_text_fixed(p->amount, 2, value),
+         SLICE_ARG(p->currency), SLICE_ARG(p->state), SLICE_ARG(p->customer), SLICE_ARG(p->text));
   return true;
 }
 
@@ -172,7 +172,7 @@ static bool act(const struct cli_args *args, struct book *book, bool *clean, str
   }
   if (strcmp(action, "list") == 0) {
     struct payment_query query = {.customer = slice_of(customer), .state = slice_of(state), .limit = SIZE_MAX};
-    return payment_list(book_db(book), &query, print_payment, NULL, err);
+    return payment_list(book_db(book), &query, print_payment, book, err);
   }
   return error_set(err, ERR_USAGE, "there is no `payments %s`: import or list", action);
 }
