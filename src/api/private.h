@@ -126,7 +126,7 @@ api_stage note_prepare;
 api_work note_apply;
 api_work commitments_read;
 api_stage clock_prepare;
-api_work clock_read, clock_advance;
+api_work clock_read, clock_advance, export_read;
 api_stage alert_prepare, entitlement_prepare;
 api_work alerts_read, alert_apply, alert_delete_apply;
 api_stage payment_prepare, payment_apply_prepare, payment_refund_prepare, provider_hook_prepare, statement_prepare;

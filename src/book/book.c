@@ -40,6 +40,8 @@ static const struct db_migration book_migrations[] = {
      "CREATE TABLE catalog_file(hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, packed BLOB NOT NULL);"
      "CREATE TABLE catalog_version(digest TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL,"
      " seen INTEGER NOT NULL, PRIMARY KEY(digest, name));"},
+    {"book-8-held", "CREATE TABLE held_invoice(customer TEXT NOT NULL, period TEXT NOT NULL, catalog TEXT NOT NULL,"
+                    " PRIMARY KEY(customer, period));"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {
@@ -156,6 +158,7 @@ static bool open_journal(struct book *book, struct error *err) {
 
 static bool open_parts(struct book *book, const char *catalog_path, struct error *err) {
   char path[PATH_MAX];
+  bool fresh;
   snprintf(path, sizeof path, "%s/book.db", book->dir);
   if (book->mode == BOOK_READ) {
     if (access(path, R_OK) != 0) {
@@ -164,8 +167,9 @@ static bool open_parts(struct book *book, const char *catalog_path, struct error
     return db_open(path, DB_READ_ONLY, &book->db, err) && load_catalog(book, catalog_path, err);
   }
   return file_make_dirs(book->dir, err) && lock_take(book, err) && db_open(path, DB_READ_WRITE, &book->db, err) &&
-         migrate(book, err) && load_catalog(book, catalog_path, err) && versions_keep(book, err) &&
-         open_journal(book, err) && ledger_open(book->db, &book->ledger, err) && keys_load(book, err);
+         migrate(book, err) && load_catalog(book, catalog_path, err) && versions_keep(book, &fresh, err) &&
+         (!fresh || look_back(book, err)) && open_journal(book, err) && ledger_open(book->db, &book->ledger, err) &&
+         keys_load(book, err);
 }
 
 static struct book *book_new(const char *dir, enum book_mode mode) {

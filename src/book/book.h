@@ -167,7 +167,7 @@ MUST_USE bool book_finalize(struct book *book, struct rating_set *set, const str
 /* What is due on credits by the clock: future grants become effective, expired ones are booked, top-ups are asked for.
  * Inside a batch; again at the same time it changes nothing. */
 struct credit_run {
-  size_t expired, top_ups;
+  size_t released, expired, top_ups; /* holds, credits, requests made */
 };
 MUST_USE bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err);
 /* After credit of one customer was spent or ended: asks for a top-up if its rule says so. Inside a batch. */
@@ -272,6 +272,13 @@ struct export_result {
  */
 MUST_USE bool book_export_customer(struct book *book, slice customer, const char *dir, struct export_result *out,
                                    struct error *err);
+/* The same to whoever takes files, one at a time; names are relative, with '/' in between. */
+struct export_sink {
+  bool (*file)(void *context, const char *name, slice bytes, struct error *err);
+  void *context;
+};
+MUST_USE bool book_export_files(struct book *book, slice customer, struct export_sink sink, struct export_result *out,
+                                struct error *err);
 /* Derives every invoice of such a folder again, adjustments included, without any book; each difference is told to
  * `bad`. ERR_INVALID when there is one, or when the folder is not a whole export. Works in a folder of its own under
  * $TMPDIR. */

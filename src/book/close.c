@@ -93,8 +93,8 @@ static bool add_to_sums(struct close_result *out, const struct invoice *invoice,
          amount_add(sum->tax, invoice->tax, &sum->tax, err) && amount_add(sum->total, invoice->total, &sum->total, err);
 }
 
-bool finalize_rating(struct book *book, struct rating_set *set, const struct rating *rating, struct close_result *out,
-                     struct error *err) {
+static bool count_one(struct book *book, struct rating_set *set, const struct rating *rating, struct close_result *out,
+                      struct error *err) {
   struct invoice invoice;
   bool existed;
   slice id;
@@ -111,6 +111,16 @@ bool finalize_rating(struct book *book, struct rating_set *set, const struct rat
   }
   out->invoices++;
   return add_to_sums(out, &invoice, err);
+}
+
+/* In an arena of its own: a run of a hundred thousand would otherwise keep all of them in memory. */
+bool finalize_rating(struct book *book, struct rating_set *set, const struct rating *rating, struct close_result *out,
+                     struct error *err) {
+  struct rating_set one = *set;
+  one.arena = arena_new();
+  bool ok = count_one(book, &one, rating, out, err);
+  arena_free(one.arena);
+  return ok;
 }
 
 static bool finalize_batch(struct book *book, struct rating_set *set, const struct picked *due, size_t first,

@@ -48,6 +48,8 @@ bool book_credit_spent(struct book *book, slice customer, instant now, struct er
 
 bool book_credits_due(struct book *book, instant now, struct credit_run *out, struct error *err) {
   *out = (struct credit_run){0};
-  return credit_expire(book->db, book->ledger, now, &out->expired, err) &&
+  /* Holds first: what they reserved may be what expires. */
+  return ledger_expire(book->ledger, now, &out->released, err) &&
+         credit_expire(book->db, book->ledger, now, &out->expired, err) &&
          credit_top_ups_due(book->db, book->catalog, now, &out->top_ups, err);
 }

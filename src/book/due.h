@@ -26,4 +26,18 @@ MUST_USE bool due_open(const struct catalog *catalog, struct due **out, struct e
 void due_close(struct due *due);
 /* The next moment after `after`: calendars with that `moment`, and openings from `first_opening` on with that time. */
 MUST_USE bool due_after(struct due *due, instant after, struct due_moment *out, struct error *err);
+
+/* ---- held.c ---- */
+struct held {
+  slice customer, period;
+};
+struct held_list {
+  struct arena *arena;
+  VEC(struct held) items;
+};
+MUST_USE bool held_keep(const struct due_writer *writer, const struct rating *const *ratings, size_t count,
+                        struct error *err);
+/* Those to try again: `all`, or the ones held under another catalog. */
+MUST_USE bool held_load(struct book *reader, bool all, struct held_list *out, struct error *err);
+MUST_USE bool held_let_go(const struct due_writer *writer, struct held *held, struct error *err);
 #endif

@@ -12,7 +12,7 @@ struct exporting {
   struct book *book;
   struct arena *arena;
   slice customer;
-  const char *dir;
+  struct export_sink sink;
   struct buf events, manifest;
   struct json_out json; /* over manifest */
   VEC(slice) digests;   /* of the catalogs in use, each once */
@@ -21,7 +21,7 @@ struct exporting {
 };
 
 static bool write_file(struct exporting *e, const char *name, slice bytes, struct error *err) {
-  return file_write(arena_printf(e->arena, "%s/%s", e->dir, name), bytes, err);
+  return e->sink.file(e->sink.context, name, bytes, err);
 }
 
 /* ---- whose ---- */
@@ -147,8 +147,7 @@ static bool write_catalog(struct exporting *e, slice digest, struct error *err) 
   size_t count;
   char *folder = arena_printf(e->arena, "catalog-%.12s", digest.ptr);
   if (!versions_find(e->book, digest, &catalog, err) ||
-      !catalog_reduce(e->arena, catalog, e->customer, &texts, &count, err) ||
-      !file_make_dirs(arena_printf(e->arena, "%s/%s", e->dir, folder), err)) {
+      !catalog_reduce(e->arena, catalog, e->customer, &texts, &count, err)) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
@@ -226,9 +225,7 @@ static bool is_known(struct exporting *e, struct error *err) {
 
 static bool export_all(struct exporting *e, struct error *err) {
   struct journal_range all = {0};
-  if (!is_known(e, err) || !find_members(e, err) ||
-      !file_make_dirs(arena_printf(e->arena, "%s/invoices", e->dir), err) ||
-      !journal_scan(e->book->db, &all, take_event, e, err) ||
+  if (!is_known(e, err) || !find_members(e, err) || !journal_scan(e->book->db, &all, take_event, e, err) ||
       !write_file(e, EXPORT_EVENTS, buf_slice(&e->events), err)) {
     return false;
   }
@@ -248,9 +245,9 @@ static bool export_all(struct exporting *e, struct error *err) {
   return write_file(e, EXPORT_MANIFEST, buf_slice(&e->manifest), err);
 }
 
-bool book_export_customer(struct book *book, slice customer, const char *dir, struct export_result *out,
-                          struct error *err) {
-  struct exporting e = {.book = book, .arena = arena_new(), .customer = customer, .dir = dir, .result = out};
+bool book_export_files(struct book *book, slice customer, struct export_sink sink, struct export_result *out,
+                       struct error *err) {
+  struct exporting e = {.book = book, .arena = arena_new(), .customer = customer, .sink = sink, .result = out};
   *out = (struct export_result){0};
   buf_init(&e.events, EVENTS_BYTES_MAX);
   buf_init(&e.manifest, EXPORT_MANIFEST_BYTES_MAX);
@@ -262,4 +259,24 @@ bool book_export_customer(struct book *book, slice customer, const char *dir, st
   buf_free(&e.manifest);
   arena_free(e.arena);
   return ok;
+}
+
+/* ---- into a folder ---- */
+
+static bool to_folder(void *context, const char *name, slice bytes, struct error *err) {
+  struct arena *arena = arena_new();
+  char *path = arena_printf(arena, "%s/%s", (const char *)context, name);
+  char *slash = strrchr(path, '/');
+  *slash = '\0';
+  bool ok = file_make_dirs(path, err);
+  *slash = '/';
+  ok = ok && file_write(path, bytes, err);
+  arena_free(arena);
+  return ok;
+}
+
+bool book_export_customer(struct book *book, slice customer, const char *dir, struct export_result *out,
+                          struct error *err) {
+  struct export_sink folder = {to_folder, (void *)(uintptr_t)dir};
+  return book_export_files(book, customer, folder, out, err);
 }

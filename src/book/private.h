@@ -58,8 +58,10 @@ void core_figures_start(struct core_figures *f);
 struct core_figures *core_figures_of(struct core *core);
 
 /* ---- versions.c ---- */
-/* Keeps the files of the catalog in use, in a transaction of its own. */
-MUST_USE bool versions_keep(struct book *book, struct error *err);
+/* Keeps the files of the catalog in use, in a transaction of its own; `*fresh` when the book had not seen them. */
+MUST_USE bool versions_keep(struct book *book, bool *fresh, struct error *err);
+/* Warns of what the catalog in use would have charged in periods invoiced under another. */
+MUST_USE bool look_back(struct book *book, struct error *err);
 /* The catalog with that digest (empty: the one in use); lives as long as the book. */
 MUST_USE bool versions_find(struct book *book, slice digest, const struct catalog **out, struct error *err);
 void versions_free(struct book *book);

@@ -136,22 +136,51 @@ static bool finalize_all(struct running *r, struct rating_set *set, const struct
   return true;
 }
 
-static bool end_period(struct running *r, const struct calendar *calendar, struct error *err) {
-  char name[2 * TIME_TEXT_MAX];
+/* `*held`: how many of them are held back. */
+static bool invoice_customers(struct running *r, const struct customer *const *customers, size_t customer_count,
+                              slice period, size_t *held, struct error *err) {
   struct rating_set set;
   size_t count = 0;
-  billing_period_name(calendar->customers.items[0], calendar->period, name);
-  if (!rate_due(r->reader, calendar->customers.items, calendar->customers.count, slice_of(name), &set, err)) {
+  *held = 0;
+  if (!rate_due(r->reader, customers, customer_count, period, &set, err)) {
     return false;
   }
   const struct rating **ratings = arena_array(set.arena, set.rating_count, sizeof *ratings);
+  const struct rating **waiting = arena_array(set.arena, set.rating_count, sizeof *waiting);
   for (size_t i = 0; i < set.rating_count; i++) {
-    if (!held_back(r, &set.ratings[i])) {
+    if (held_back(r, &set.ratings[i])) {
+      waiting[(*held)++] = &set.ratings[i];
+    } else {
       ratings[count++] = &set.ratings[i];
     }
   }
-  bool ok = finalize_all(r, &set, ratings, count, err);
+  bool ok = finalize_all(r, &set, ratings, count, err) && held_keep(r->writer, waiting, *held, err);
   rating_set_free(&set);
+  return ok;
+}
+
+static bool end_period(struct running *r, const struct calendar *calendar, struct error *err) {
+  char name[2 * TIME_TEXT_MAX];
+  size_t held;
+  billing_period_name(calendar->customers.items[0], calendar->period, name);
+  return invoice_customers(r, calendar->customers.items, calendar->customers.count, slice_of(name), &held, err);
+}
+
+static bool try_held_again(struct running *r, struct held *h, struct error *err) {
+  const struct customer *customer = catalog_customer(r->reader->catalog, h->customer);
+  size_t held = 0;
+  return (customer == NULL || invoice_customers(r, &customer, 1, h->period, &held, err)) &&
+         (held > 0 || held_let_go(r->writer, h, err));
+}
+
+static bool try_all_held_again(struct running *r, bool all, struct error *err) {
+  struct held_list list = {.arena = arena_new()};
+  bool ok = held_load(r->reader, all, &list, err);
+  for (size_t i = 0; ok && i < list.items.count; i++) {
+    ok = try_held_again(r, &list.items.items[i], err);
+  }
+  vec_free(&list.items);
+  arena_free(list.arena);
   return ok;
 }
 
@@ -245,9 +274,12 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   }
   struct mark mark = {.until = to, .simulated = simulated};
   *reached = to;
-  if (!credit_is_due(r->reader->db, to, &mark.credits, err) || !dunning_is_due(r->reader, to, &mark.dunning, err)) {
+  bool holds;
+  if (!credit_is_due(r->reader->db, to, &mark.credits, err) || !dunning_is_due(r->reader, to, &mark.dunning, err) ||
+      !ledger_expiry_is_due(r->reader->db, to, &holds, err)) {
     return false;
   }
+  mark.credits |= holds || mark.dunning;
   bool nothing = !due && !simulated && !r->first && !mark.credits && !mark.dunning;
   return nothing || write(r, write_mark, &mark, err);
 }
@@ -287,8 +319,10 @@ bool book_run_due(struct book *reader, instant now, const struct due_writer *wri
   if (!setting_instant(reader, "test_clock", &clock, &simulated, err) || !begin_from(&r, now, &from, err)) {
     return false;
   }
-  bool invoices = simulated || reader->catalog->invoicing.automatic;
-  bool ok = (!invoices || due_open(reader->catalog, &r.due, err)) && run_steps(&r, from, now, simulated, err);
+  bool invoices = simulated || reader->catalog->invoicing.automatic, hourly;
+  bool ok = dunning_is_due(reader, now, &hourly, err) &&
+            (!invoices || (due_open(reader->catalog, &r.due, err) && try_all_held_again(&r, hourly, err))) &&
+            run_steps(&r, from, now, simulated, err);
   due_close(r.due);
   return ok;
 }

@@ -34,13 +34,14 @@ static bool take_known(const struct db_row *row, void *context, struct error *er
   return true;
 }
 
-bool versions_keep(struct book *book, struct error *err) {
+bool versions_keep(struct book *book, bool *fresh, struct error *err) {
   const struct catalog *c = book->catalog;
   bool known = false;
   if (!db_query(book->db, "SELECT count(*) FROM catalog_version WHERE digest = $1", DB_VALUES(DB_T(c->digest_hex)),
                 take_known, &known, err)) {
     return false;
   }
+  *fresh = !known;
   if (known) {
     return true;
   }

@@ -21,7 +21,10 @@ static void read_virtual_currency(struct loader *l, const struct yaml *map, stru
   }
   const struct yaml *code = needed(l, map, "code", "plans and exchange rates refer to it, such as CRED");
   slice text = name_of(l, code);
-  if (text.len > 0 && !code_is_fine(text)) {
+  if (text.len == 0) {
+    return; /* told already */
+  }
+  if (!code_is_fine(text)) {
     problem(l, code, "is \"%s\", expected 3 to 8 capital letters and digits, such as CRED", shown(l, text));
     return;
   }

@@ -156,6 +156,19 @@ static bool take_id(const struct db_row *row, void *context, struct error *err) 
   return true;
 }
 
+static bool take_any(const struct db_row *row, void *context, struct error *err) {
+  (void)row;
+  (void)err;
+  *(bool *)context = true;
+  return true;
+}
+
+bool ledger_expiry_is_due(struct db *db, instant now, bool *due, struct error *err) {
+  *due = false;
+  return db_query(db, "SELECT 1 FROM hold WHERE state = 'open' AND expires <= $1 LIMIT 1", DB_VALUES(DB_I(now.ns)),
+                  take_any, due, err);
+}
+
 bool ledger_expire(struct ledger *l, instant now, size_t *released, struct error *err) {
   struct expired e = {.arena = arena_new()};
   bool ok = db_query(l->db, "SELECT id FROM hold WHERE state = 'open' AND expires <= $1 ORDER BY expires, id",

@@ -57,6 +57,7 @@ MUST_USE bool ledger_hold(struct ledger *ledger, const struct transfer *t, insta
 MUST_USE bool ledger_settle(struct ledger *ledger, slice hold_id, amount amount, instant time, struct error *err);
 MUST_USE bool ledger_release(struct ledger *ledger, slice hold_id, instant time, struct error *err);
 MUST_USE bool ledger_expire(struct ledger *ledger, instant now, size_t *released, struct error *err);
+MUST_USE bool ledger_expiry_is_due(struct db *db, instant now, bool *due, struct error *err);
 void ledger_done(struct ledger *ledger);
 void ledger_undo(struct ledger *ledger);
 

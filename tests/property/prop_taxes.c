@@ -257,7 +257,7 @@ static void one_case(void) {
 
 static void run(uint64_t cases) {
   struct error err = {0};
-  uint64_t invoices;
+  uint64_t invoices = 0;
   must_do(db_begin(db, &err), &err);
   for (number = 0; number < cases; number++) {
     arena = arena_new();

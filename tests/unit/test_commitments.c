@@ -167,7 +167,7 @@ static void bill(struct world *w, const char *period, const char *calls, const c
   struct period p;
   struct rating *rating = arena_alloc(w->arena, sizeof *rating);
   const struct segment *segments;
-  size_t segment_count, row_count;
+  size_t segment_count = 0, row_count;
   instant cuts[16];
   const struct usage_row *rows;
   struct usage *usage = usage_new(w->catalog);
