@@ -1,17 +1,11 @@
-/* Scraped events on their way to the core: one command a step, waited for by pull's thread. */
+/* Scraped events on their way to the core: one errand a step, waited for by pull's thread. */
 #include "api/private.h"
 #include "base/log.h"
-#include <pthread.h>
 
-struct scrape_command {
-  struct command command; /* first: the core hands back this address */
+struct writing {
   const struct pull_step *step;
   bool *stood;
   struct arena *arena;
-  struct error err;
-  bool finished, failed;
-  pthread_mutex_t lock;
-  pthread_cond_t wake;
 };
 
 static void tell_refused(const struct pull_step *step, const struct ingest_result *results) {
@@ -29,51 +23,26 @@ static void tell_refused(const struct pull_step *step, const struct ingest_resul
   }
 }
 
-static bool apply(struct command *command, struct book *book, struct error *err) {
-  struct scrape_command *c = (struct scrape_command *)command;
-  const struct pull_step *step = c->step;
-  arena_reset(c->arena);
-  struct ingest_result *results = arena_array(c->arena, step->event_count, sizeof *results);
-  if (step->event_count > 0 && !book_ingest(book, c->arena, step->events, step->event_count, results, err)) {
+static bool write_step(void *work, struct book *book, struct error *err) {
+  struct writing *w = work;
+  const struct pull_step *step = w->step;
+  arena_reset(w->arena);
+  struct ingest_result *results = arena_array(w->arena, step->event_count, sizeof *results);
+  if (step->event_count > 0 && !book_ingest(book, w->arena, step->events, step->event_count, results, err)) {
     return false;
   }
   for (size_t i = 0; i < step->event_count; i++) {
-    c->stood[i] = results[i].verdict == EVENT_ACCEPTED || results[i].verdict == EVENT_DUPLICATE;
+    w->stood[i] = results[i].verdict == EVENT_ACCEPTED || results[i].verdict == EVENT_DUPLICATE;
   }
   tell_refused(step, results);
-  return pull_step_keep(book_db(book), step, c->stood, err);
-}
-
-static void done(struct command *command, const struct error *err) {
-  struct scrape_command *c = (struct scrape_command *)command;
-  pthread_mutex_lock(&c->lock);
-  c->failed = err != NULL;
-  if (err) {
-    c->err = *err;
-  }
-  c->finished = true;
-  pthread_cond_signal(&c->wake);
-  pthread_mutex_unlock(&c->lock);
+  return pull_step_keep(book_db(book), step, w->stood, err);
 }
 
 bool scrape_write(void *context, const struct pull_step *step, bool *stood, struct error *err) {
   struct api *api = context;
-  struct scrape_command c = {.command = {.apply = apply, .done = done}, .step = step, .arena = arena_new()};
-  c.stood = stood;
-  must(pthread_mutex_init(&c.lock, NULL) == 0);
-  must(pthread_cond_init(&c.wake, NULL) == 0);
-  bool ok = core_submit(api->core, &c.command, err);
-  if (ok) {
-    pthread_mutex_lock(&c.lock);
-    while (!c.finished) {
-      pthread_cond_wait(&c.wake, &c.lock);
-    }
-    pthread_mutex_unlock(&c.lock);
-    ok = !c.failed;
-    *err = c.failed ? c.err : *err;
-  }
-  pthread_mutex_destroy(&c.lock);
-  pthread_cond_destroy(&c.wake);
-  arena_free(c.arena);
+  struct writing writing = {.step = step, .arena = arena_new()};
+  writing.stood = stood;
+  bool ok = core_do(api->core, write_step, &writing, err);
+  arena_free(writing.arena);
   return ok;
 }

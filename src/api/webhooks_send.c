@@ -1,8 +1,7 @@
-/* Between the sending thread of webhooks and the core thread: what is due is read, and results are kept, by commands.
+/* Between the sending thread of webhooks and the core thread: what is due is read, and results are kept, there.
  */
 #include "api/private.h"
 #include "notify/notify.h"
-#include <pthread.h>
 #include <stdlib.h>
 
 struct webhooks {
@@ -12,70 +11,36 @@ struct webhooks {
   _Atomic uint64_t due_seen;
 };
 
-/* ---- a command of the sender: it waits for the answer ---- */
+/* ---- what the sender asks of the core ---- */
 
-struct errand {
-  struct command command; /* first: the core hands back this address */
-  pthread_mutex_t lock;
-  pthread_cond_t wake;
-  bool done, ok;
-  struct error err;
+struct asking {
   const struct notify_busy *busy;
+  size_t busy_count;
   struct arena *arena;
   struct notify_due *due;
-  const struct notify_result *results;
-  size_t count;
 };
 
-static void errand_done(struct command *c, const struct error *err) {
-  struct errand *e = (struct errand *)c;
-  pthread_mutex_lock(&e->lock);
-  e->ok = err == NULL;
-  if (err) {
-    e->err = *err;
-  }
-  e->done = true;
-  pthread_cond_signal(&e->wake);
-  pthread_mutex_unlock(&e->lock);
-}
-
-static bool errand_run(struct core *core, struct errand *e, struct error *err) {
-  must(pthread_mutex_init(&e->lock, NULL) == 0 && pthread_cond_init(&e->wake, NULL) == 0);
-  bool ok = core_submit(core, &e->command, err);
-  if (ok) {
-    pthread_mutex_lock(&e->lock);
-    while (!e->done) {
-      pthread_cond_wait(&e->wake, &e->lock);
-    }
-    pthread_mutex_unlock(&e->lock);
-    ok = e->ok;
-    *err = e->err;
-  }
-  pthread_cond_destroy(&e->wake);
-  pthread_mutex_destroy(&e->lock);
-  return ok;
-}
-
-static bool due_apply(struct command *c, struct book *book, struct error *err) {
-  struct errand *e = (struct errand *)c;
-  return notify_due(book_db(book), e->busy, e->count, clock_now(), e->arena, e->due, err);
+static bool read_due(void *work, struct book *book, struct error *err) {
+  const struct asking *a = work;
+  return notify_due(book_db(book), a->busy, a->busy_count, clock_now(), a->arena, a->due, err);
 }
 
 static bool ask_due(void *context, const struct notify_busy *busy, size_t busy_count, struct arena *arena,
                     struct notify_due *out, struct error *err) {
   struct webhooks *w = context;
-  struct errand e = {.command = {.apply = due_apply, .done = errand_done, .reads_only = true},
-                     .busy = busy,
-                     .count = busy_count,
-                     .arena = arena,
-                     .due = out};
-  return errand_run(w->api->core, &e, err);
+  struct asking asking = {busy, busy_count, arena, out};
+  return core_ask(w->api->core, read_due, &asking, err);
 }
 
-static bool report_apply(struct command *c, struct book *book, struct error *err) {
-  const struct errand *e = (const struct errand *)c;
-  for (size_t i = 0; i < e->count; i++) {
-    if (!notify_mark(book_db(book), &e->results[i], err)) {
+struct reporting {
+  const struct notify_result *results;
+  size_t count;
+};
+
+static bool mark_results(void *work, struct book *book, struct error *err) {
+  const struct reporting *r = work;
+  for (size_t i = 0; i < r->count; i++) {
+    if (!notify_mark(book_db(book), &r->results[i], err)) {
       return false;
     }
   }
@@ -84,8 +49,8 @@ static bool report_apply(struct command *c, struct book *book, struct error *err
 
 static bool report(void *context, const struct notify_result *results, size_t count, struct error *err) {
   struct webhooks *w = context;
-  struct errand e = {.command = {.apply = report_apply, .done = errand_done}, .results = results, .count = count};
-  return errand_run(w->api->core, &e, err);
+  struct reporting reporting = {results, count};
+  return core_do(w->api->core, mark_results, &reporting, err);
 }
 
 /* ---- with the server ---- */

@@ -289,6 +289,14 @@ char *time_format(instant t, char text[TIME_TEXT_MAX]) {
   return text;
 }
 
+instant time_earlier(instant a, instant b) {
+  return a.ns < b.ns ? a : b;
+}
+
+instant time_later(instant a, instant b) {
+  return a.ns > b.ns ? a : b;
+}
+
 struct civil time_civil(instant t, const char *zone) {
   const struct zone *z = zone_find(zone);
   must(z != NULL);

@@ -13,6 +13,9 @@ typedef struct duration {
 #define NS_PER_S INT64_C(1000000000)
 #define INSTANT_MAX ((instant){INT64_C(7258118399999999999)})
 
+instant time_earlier(instant a, instant b);
+instant time_later(instant a, instant b);
+
 struct period {
   instant from, to;
 }; /* [from, to) */

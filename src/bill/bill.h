@@ -194,6 +194,8 @@ invoice_void(struct db *db, struct ledger *ledger, slice id, instant now,
                                    refused, and those whose commitments a later one has carried on */
 void stored_invoice_put(struct json_out *w,
                         const struct stored_invoice *i); /* the summary of it, without the document */
+/* One that outlives the query: its texts and its document, if it was asked for, in the arena. */
+struct stored_invoice stored_invoice_copy(struct arena *arena, const struct stored_invoice *i);
 /* total - paid - credited; below zero: what the customer is owed of it. */
 MUST_USE bool stored_invoice_open(const struct stored_invoice *i, amount *out, struct error *err);
 typedef bool (*invoice_each)(void *context, const struct stored_invoice *i, struct error *err);

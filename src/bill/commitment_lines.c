@@ -12,8 +12,8 @@ static const struct segment *segment_here(struct settling *s, const struct invoi
   struct segment *segment = arena_alloc(s->arena, sizeof *segment);
   *segment = *span->segment;
   if (span->from.ns < p.to.ns && span->to.ns > p.from.ns) {
-    segment->from = span->from.ns > p.from.ns ? span->from : p.from;
-    segment->to = span->to.ns < p.to.ns ? span->to : p.to;
+    segment->from = time_later(span->from, p.from);
+    segment->to = time_earlier(span->to, p.to);
   }
   return segment;
 }

@@ -1,11 +1,6 @@
 /* Commitments on the document: each interval as it stood before and as it stands after, written and read back. */
 #include "bill/private.h"
 
-static void put_money(struct json_out *w, const struct invoice *i, const char *key, amount a) {
-  char text[DECIMAL_TEXT_MAX];
-  json_put_cstr(w, key, amount_text_fixed(a, i->customer->currency->minor_units, text));
-}
-
 static void put_more(struct json_out *w, const struct invoice *i, const char *key, amount a) {
   if (!amount_is_zero(a)) {
     put_money(w, i, key, a);
@@ -36,8 +31,8 @@ static void put_before(struct json_out *w, const struct invoice *i, const struct
 
 static void put_shares(struct json_out *w, const struct invoice *i, const struct invoice_commitment *c) {
   const struct commitment_span *span = c->span;
-  instant until = i->as_of.ns != 0 && i->as_of.ns < i->period.to.ns ? i->as_of : i->period.to;
-  until = until.ns > span->to.ns ? span->to : until.ns < span->from.ns ? span->from : until;
+  instant until = i->as_of.ns != 0 ? time_earlier(i->as_of, i->period.to) : i->period.to;
+  until = time_later(span->from, time_earlier(until, span->to));
   put_share(w, "utilization", c->spent.e12, c->available.e12);
   put_share(w, "coverage", c->covered.e12, c->eligible.e12);
   if (span->to.ns < INSTANT_MAX.ns) {

@@ -12,7 +12,7 @@ static void put_units(struct json_out *w, const struct coverage *c) {
   json_put_quantity(w, "matching", c->matching);
 }
 
-static void put_money(struct json_out *w, const struct coverage *c) {
+static void put_spend(struct json_out *w, const struct coverage *c) {
   json_put_amount(w, "hourly", c->cover->each);
   json_put_amount(w, "committed", c->cost);
   json_put_amount(w, "used", c->spent);
@@ -50,7 +50,7 @@ void coverage_put(struct json_out *w, const struct coverage *c) {
   if (c->cover->kind == COVER_RESERVATION) {
     put_units(w, c);
   } else {
-    put_money(w, c);
+    put_spend(w, c);
   }
   json_put_amount(w, "cost", c->cost);
   json_put_amount(w, "list_cost", c->list);

@@ -30,10 +30,9 @@ void put_credits(struct json_out *w, const struct invoice *i) {
   json_key(w, "credits");
   json_open_array(w);
   for (size_t c = 0; c < i->credit_count; c++) {
-    char text[DECIMAL_TEXT_MAX];
     json_open_object(w);
     put_credit(w, &i->credits[c]);
-    json_put_cstr(w, "amount", amount_text_fixed(i->credits[c].amount, i->customer->currency->minor_units, text));
+    put_money(w, i, "amount", i->credits[c].amount);
     json_close_object(w);
   }
   json_close_array(w);

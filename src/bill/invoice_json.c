@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Amounts on the invoice are padded to the currency's minor unit. */
-static void put_money(struct json_out *w, const char *key, amount a, const struct invoice *i) {
+void put_money(struct json_out *w, const struct invoice *i, const char *key, amount a) {
   char text[DECIMAL_TEXT_MAX];
   json_put_cstr(w, key, amount_text_fixed(a, i->customer->currency->minor_units, text));
 }
@@ -194,7 +194,7 @@ static void put_line(struct json_out *w, const struct invoice *i, const struct i
     put_conversion(w, i, c->conversion);
   }
   json_put_amount(w, "exact", line->exact);
-  put_money(w, "amount", line->amount, i);
+  put_money(w, i, "amount", line->amount);
   put_line_tax(w, i, line);
   json_put_instant(w, "from", c->segment->from);
   json_put_instant(w, "to", c->segment->to);
@@ -261,14 +261,14 @@ static void put_commitments(struct json_out *w, const struct invoice *i) {
 static void put_totals(struct json_out *w, const struct invoice *i) {
   json_put_amount(w, "exact", i->exact);
   json_put_amount(w, "rounding", i->rounding);
-  put_money(w, "subtotal", i->subtotal, i);
+  put_money(w, i, "subtotal", i->subtotal);
   put_taxes(w, i);
-  put_money(w, "tax", i->tax, i);
-  put_money(w, "total", i->total, i);
+  put_money(w, i, "tax", i->tax);
+  put_money(w, i, "total", i->total);
   if (i->credit_count > 0) {
     put_credits(w, i);
-    put_money(w, "prepaid", i->prepaid, i);
-    put_money(w, "amount_due", i->amount_due, i);
+    put_money(w, i, "prepaid", i->prepaid);
+    put_money(w, i, "amount_due", i->amount_due);
   }
 }
 

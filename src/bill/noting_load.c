@@ -43,23 +43,6 @@ static bool take_lines(struct noting *n, struct error *err) {
   return true;
 }
 
-static bool keep_invoice(void *context, const struct stored_invoice *i, struct error *err) {
-  (void)err;
-  struct noting *n = context;
-  n->invoice = *i;
-  n->invoice.id = arena_copy(n->arena, i->id);
-  n->invoice.number = arena_copy(n->arena, i->number);
-  n->invoice.customer = arena_copy(n->arena, i->customer);
-  n->invoice.currency = arena_copy(n->arena, i->currency);
-  n->invoice.period = arena_copy(n->arena, i->period);
-  n->invoice.part = arena_copy(n->arena, i->part);
-  n->invoice.status = arena_copy(n->arena, i->status);
-  n->invoice.corrects = arena_copy(n->arena, i->corrects);
-  n->invoice.document = arena_copy(n->arena, i->document);
-  n->currency = currency_find(n->invoice.currency);
-  return true;
-}
-
 /* ---- its notes ---- */
 
 /* Lines are numbered in their order, from 1. */
@@ -156,14 +139,10 @@ static bool sum_left(struct noting *n, struct error *err) {
 
 bool noting_load(struct arena *arena, struct db *db, slice invoice, struct noting *out, struct error *err) {
   *out = (struct noting){.arena = arena};
-  struct invoice_query query = {.id = invoice, .limit = 1, .with_document = true};
-  if (!invoice_list(db, &query, keep_invoice, out, err)) {
+  if (!stored_invoice_find(arena, db, invoice, &out->invoice, err)) {
     return false;
   }
-  if (out->invoice.id.len == 0) {
-    return error_set(err, ERR_NOT_FOUND, "there is no invoice \"%.*s\"", invoice.len > 60 ? 60 : (int)invoice.len,
-                     invoice.len ? invoice.ptr : "");
-  }
+  out->currency = currency_find(out->invoice.currency);
   if (out->currency == NULL) {
     return error_set(err, ERR_CORRUPT, "invoice " SLICE_FMT ": its currency " SLICE_FMT " is not known",
                      SLICE_ARG(out->invoice.number), SLICE_ARG(out->invoice.currency));

@@ -7,6 +7,8 @@
 
 /* The document in its compact form, into an empty buffer. */
 void invoice_to_kept(const struct invoice *invoice, struct buf *out);
+/* As a member of a document: padded to the minor unit of the invoice's currency. */
+void put_money(struct json_out *w, const struct invoice *i, const char *key, amount a);
 /* As it is kept in the store. `packed` is the caller's to free. */
 MUST_USE bool document_pack(slice document, slice *packed, struct error *err);
 MUST_USE bool document_unpack(struct arena *arena, slice kept, slice *document, struct error *err);
@@ -103,6 +105,13 @@ MUST_USE bool notes_allow_void(struct arena *arena, struct db *db, const struct 
 MUST_USE bool notes_after_void(struct arena *arena, struct db *db, const struct stored_invoice *i, struct error *err);
 MUST_USE bool notes_check(struct db *db, void (*bad)(void *context, const char *what), void *context,
                           struct error *err);
+/* ---- post.c ---- */
+MUST_USE bool post_invoice(struct arena *arena, struct ledger *ledger, const struct invoice *invoice,
+                           struct error *err);
+/* ---- stored.c ---- */
+/* By id or number, with its document, as stored_invoice_copy gives it; ERR_NOT_FOUND when there is none. */
+MUST_USE bool stored_invoice_find(struct arena *arena, struct db *db, slice id, struct stored_invoice *out,
+                                  struct error *err);
 /* ---- credits.c ---- */
 struct applying; /* credit on its way onto an invoice; NULL when there is none to apply */
 /* Lines of kind credit, for what is taxed; subtotal and exact follow. */

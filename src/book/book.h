@@ -338,6 +338,9 @@ void core_listen(struct core *core, void (*committed)(void *context), void *cont
  * may run twice, as a command's. */
 MUST_USE bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
                       struct error *err);
+/* The same for work that only reads: outside any transaction. */
+MUST_USE bool core_ask(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                       struct error *err);
 struct due_writer core_due_writer(struct core *core);
 /* ERR_LIMIT when too many or too large ones are waiting: answer 429. */
 MUST_USE bool core_submit(struct core *core, struct command *c, struct error *err);

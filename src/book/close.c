@@ -32,7 +32,7 @@ static bool pick_due(const struct rating_set *set, bool early, struct picked *ou
       out->items[out->count++] = &set->ratings[i];
     } else {
       result->later++;
-      first = end.ns < first.ns ? end : first;
+      first = time_earlier(end, first);
     }
   }
   if (out->count == 0 && result->later > 0) {

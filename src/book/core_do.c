@@ -28,9 +28,10 @@ static void errand_done(struct command *c, const struct error *err) {
   pthread_mutex_unlock(&e->lock);
 }
 
-bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
-             struct error *err) {
-  struct errand e = {.command = {.apply = errand_apply, .done = errand_done}, .apply = apply, .work = work};
+static bool run_errand(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+                       bool reads_only, struct error *err) {
+  struct errand e = {
+      .command = {.apply = errand_apply, .done = errand_done, .reads_only = reads_only}, .apply = apply, .work = work};
   must(pthread_mutex_init(&e.lock, NULL) == 0 && pthread_cond_init(&e.wake, NULL) == 0);
   bool ok = core_submit(core, &e.command, err);
   if (ok) {
@@ -47,6 +48,16 @@ bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, str
   pthread_cond_destroy(&e.wake);
   pthread_mutex_destroy(&e.lock);
   return ok;
+}
+
+bool core_do(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+             struct error *err) {
+  return run_errand(core, apply, work, false, err);
+}
+
+bool core_ask(struct core *core, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
+              struct error *err) {
+  return run_errand(core, apply, work, true, err);
 }
 
 static bool write_by_core(void *context, bool (*apply)(void *work, struct book *book, struct error *err), void *work,

@@ -361,7 +361,7 @@ static bool list_periods(struct effects *e, slice customer, struct period range,
 
 /* A level once set holds on: what corrects it may reach up to now. */
 static struct period reach(const struct event *e, instant now) {
-  return (struct period){e->time, {(e->time.ns > now.ns ? e->time.ns : now.ns) + 1}};
+  return (struct period){e->time, {time_later(e->time, now).ns + 1}};
 }
 
 static bool list_effects(struct effects *e, const struct correction_request *r, struct error *err) {

@@ -5,9 +5,7 @@
 #include <string.h>
 
 static bool same_calendar(const struct customer *a, const struct customer *b) {
-  return a->billing.every == b->billing.every && a->billing.day == b->billing.day &&
-         a->billing.month == b->billing.month && a->billing.grace_days == b->billing.grace_days &&
-         strcmp(a->time_zone, b->time_zone) == 0;
+  return billing_same(&a->billing, &b->billing) && strcmp(a->time_zone, b->time_zone) == 0;
 }
 
 /* There are few calendars: most sellers have one or two. */

@@ -3,6 +3,10 @@
 #include "catalog/private.h"
 #include <string.h>
 
+bool billing_same(const struct billing *a, const struct billing *b) {
+  return a->every == b->every && a->day == b->day && a->month == b->month && a->grace_days == b->grace_days;
+}
+
 static int months_of(enum cadence every) {
   switch (every) {
   case CADENCE_QUARTER:

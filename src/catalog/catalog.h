@@ -467,6 +467,8 @@ MUST_USE bool catalog_import_litellm(slice json, const struct price_import *opti
 const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
 const struct meter *catalog_meter(const struct catalog *c, slice name);
 /* ---- billing.c: the customer's calendar ---- */
+/* Alike in every setting; whether the periods are the same also hangs on the time zones. */
+bool billing_same(const struct billing *a, const struct billing *b);
 /* The month (from one billing day to the next) and the invoice period that `t` lies in. */
 MUST_USE bool billing_month_at(const struct customer *c, instant t, struct period *out, struct error *err);
 MUST_USE bool billing_period_at(const struct customer *c, instant t, struct period *out, struct error *err);

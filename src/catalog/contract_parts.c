@@ -185,7 +185,7 @@ static void open_part(struct state *s, instant from, enum part_cause cause) {
 /* All changes that take effect at one instant make one new part. */
 static size_t change_at(struct state *s, size_t first, struct parts *out) {
   struct contract_draft *d = s->draft;
-  instant at = d->changes[first].effect, planned = s->phase_end.ns < s->end.ns ? s->phase_end : s->end;
+  instant at = d->changes[first].effect, planned = time_earlier(s->phase_end, s->end);
   size_t next = first;
   bool cancelled = false;
   for (size_t i = first; i < d->change_count && d->changes[i].effect.ns == at.ns; i++) {

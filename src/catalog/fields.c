@@ -287,6 +287,11 @@ int choice_of(struct loader *l, const struct yaml *node, const char *const *name
   return otherwise;
 }
 
+bool flag_of(struct loader *l, const struct yaml *node, bool otherwise) {
+  static const char *const flags[] = {"false", "true", NULL};
+  return choice_of(l, node, flags, otherwise) == 1;
+}
+
 /* The node's own file name goes with the tree. */
 struct place place_of(struct loader *l, const struct yaml *node) {
   return (struct place){map_get(&l->file_names, slice_of(node->file)), node->line};

@@ -88,6 +88,7 @@ const struct currency *currency_of(struct loader *l, const struct yaml *node, co
 const char *zone_of(struct loader *l, const struct yaml *node, const char *otherwise);
 /* Index into the NULL-terminated names. */
 int choice_of(struct loader *l, const struct yaml *node, const char *const *names, int otherwise);
+bool flag_of(struct loader *l, const struct yaml *node, bool otherwise); /* true or false */
 struct place place_of(struct loader *l, const struct yaml *node);
 void party_of(struct loader *l, const struct yaml *map, struct party *out);
 

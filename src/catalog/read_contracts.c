@@ -6,8 +6,6 @@
 #define PHASES_MAX 20
 #define CHANGES_MAX 500
 
-static const char *const no_yes[] = {"false", "true", NULL};
-
 /* In any of its versions, of which `plan` is the first. */
 static bool plan_commits(const struct catalog *c, const struct plan *plan) {
   bool any = false;
@@ -64,7 +62,7 @@ static void read_length(struct loader *l, const struct yaml *map, const struct c
                         struct contract_draft *out) {
   const struct yaml *term = field(map, "term"), *to = field(map, "to"), *renew = field(map, "renew");
   struct error err = {0};
-  bool renews = choice_of(l, renew, no_yes, 0) == 1;
+  bool renews = flag_of(l, renew, false);
   if (renew && !term) {
     problem(l, renew, "goes with a term, such as term: 1 year");
   }
@@ -208,8 +206,8 @@ static void read_change(struct loader *l, const struct yaml *map, const struct c
   if (field(map, "remove")) {
     out->removed = names_of(l, field(map, "remove"), CONTRACT_ADD_ONS_MAX, &out->removed_count);
   }
-  out->cancels = choice_of(l, field(map, "cancel"), no_yes, 0) == 1;
-  out->keeps_rest = choice_of(l, field(map, "credit"), no_yes, 1) == 0;
+  out->cancels = flag_of(l, field(map, "cancel"), false);
+  out->keeps_rest = !flag_of(l, field(map, "credit"), true);
   check_change(l, out);
 }
 

@@ -2,17 +2,12 @@
 #include "catalog/private.h"
 #include <string.h>
 
-static bool same_calendar(const struct customer *a, const struct customer *b) {
-  return a->billing.every == b->billing.every && a->billing.day == b->billing.day &&
-         a->billing.month == b->billing.month && a->billing.grace_days == b->billing.grace_days;
-}
-
 /* One invoice has one currency and one period. */
 static void check_fits(struct loader *l, const struct yaml *node, const struct customer *child,
                        const struct customer *parent) {
   const char *differs = child->currency != parent->currency                ? "currency"
                         : strcmp(child->time_zone, parent->time_zone) != 0 ? "time_zone"
-                        : !same_calendar(child, parent)                    ? "billing"
+                        : !billing_same(&child->billing, &parent->billing) ? "billing"
                                                                            : NULL;
   if (differs) {
     problem(l, node,

@@ -11,7 +11,6 @@ struct read_plan {
 static void read_plan(struct loader *l, const struct yaml *map, struct plan *out) {
   static const char *const keys[] = {"name",     "title",    "valid_from", "currency", "prices_include_tax",
                                      TERMS_KEYS, WATCH_KEYS, NULL};
-  static const char *const no_yes[] = {"false", "true", NULL};
   out->currency = l->catalog->currency;
   if (!is_map_of(l, map, keys)) {
     return;
@@ -20,7 +19,7 @@ static void read_plan(struct loader *l, const struct yaml *map, struct plan *out
   out->name = name_of(l, needed(l, map, "name", "contracts refer to a plan by its name"));
   out->title = title ? name_of(l, title) : out->name;
   out->currency = any_currency_of(l, field(map, "currency"), l->catalog->currency);
-  out->prices_include_tax = choice_of(l, field(map, "prices_include_tax"), no_yes, 0) == 1;
+  out->prices_include_tax = flag_of(l, field(map, "prices_include_tax"), false);
   instant_of(l, field(map, "valid_from"), l->catalog->time_zone, &out->valid_from);
   read_terms(l, map, out);
   read_covers(l, map, l->catalog->time_zone, NULL, out);

@@ -133,7 +133,6 @@ static void read_prices(struct loader *l, const struct yaml *list, struct plan *
 static void read_fee(struct loader *l, const struct yaml *map, struct fee *out) {
   static const char *const keys[] = {"name", "product", "price", "every", "count", "in_advance", NULL};
   static const char *const every[] = {"once", "month", "hour", "quarter", "year", NULL};
-  static const char *const no_yes[] = {"false", "true", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -142,7 +141,7 @@ static void read_fee(struct loader *l, const struct yaml *map, struct fee *out) 
   out->product = product ? name_of(l, product) : out->name;
   out->every = (enum fee_every)choice_of(l, field(map, "every"), every, FEE_MONTH);
   amount_of(l, needed(l, map, "price", "what it costs each time"), &out->each);
-  out->in_advance = choice_of(l, field(map, "in_advance"), no_yes, 0) == 1;
+  out->in_advance = flag_of(l, field(map, "in_advance"), false);
   if (out->in_advance && out->every == FEE_HOUR) {
     problem(l, field(map, "in_advance"), "has no meaning for every: hour: say month, quarter, year or once");
   }

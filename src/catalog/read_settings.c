@@ -50,10 +50,9 @@ slice file_path_of(struct loader *l, const struct yaml *node) {
 
 static void read_invoicing(struct loader *l) {
   static const char *const keys[] = {"automatic", "from", NULL};
-  static const char *const no_yes[] = {"false", "true", NULL};
   const struct yaml *map = setting(l, "invoicing");
   if (map && is_map_of(l, map, keys)) {
-    l->catalog->invoicing.automatic = choice_of(l, field(map, "automatic"), no_yes, 0) == 1;
+    l->catalog->invoicing.automatic = flag_of(l, field(map, "automatic"), false);
     instant_of(l, field(map, "from"), l->catalog->time_zone, &l->catalog->invoicing.from);
   }
 }

@@ -174,7 +174,6 @@ static void check_rule_sellers(struct loader *l, const struct yaml *node, const 
 static void read_rule(struct loader *l, const struct yaml *map, struct tax_rule *out) {
   static const char *const keys[] = {"customer", "region",   "seller", "seller_country",
                                      "business", "products", "tax",    NULL};
-  static const char *const no_yes[] = {"false", "true", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -186,7 +185,7 @@ static void read_rule(struct loader *l, const struct yaml *map, struct tax_rule 
   out->products = list_of(l, map, "products", &out->product_count);
   check_rule_sellers(l, field(map, "seller"), out);
   if (business) {
-    out->buyer = choice_of(l, business, no_yes, 0) == 1 ? TAX_BUYER_BUSINESS : TAX_BUYER_CONSUMER;
+    out->buyer = flag_of(l, business, false) ? TAX_BUYER_BUSINESS : TAX_BUYER_CONSUMER;
   }
   out->tax = tax_named(l, needed(l, map, "tax", "a name of \"taxes\", or none"));
 }

@@ -77,8 +77,8 @@ static bool print_all(const struct cli_args *args, struct rating_set *set, const
   if (cli_json(args)) {
     buf_add(&out, SLICE("\n]\n"));
   }
-  ok = ok &&
-       (out.len == 0 || fwrite(out.ptr, 1, out.len, stdout) == out.len || error_set(err, ERR_IO, "standard output can not be written"));
+  ok = ok && (out.len == 0 || fwrite(out.ptr, 1, out.len, stdout) == out.len ||
+              error_set(err, ERR_IO, "standard output can not be written"));
   buf_free(&out);
   return ok;
 }

@@ -38,6 +38,9 @@ MUST_USE bool cli_number(const struct cli_args *args, const char *name, uint64_t
                          uint64_t *out, struct error *err);
 /* "meterhouse import: message" on stderr; the exit code of that error. */
 int cli_fail(const struct cli_args *args, const struct error *err);
+/* Has `act` done with the book that --data and --catalog name, open for writing; the exit code. */
+struct book;
+int cli_on_book(const struct cli_args *args, bool (*act)(const struct cli_args *, struct book *, struct error *));
 /* Lines to stderr, at most 200 of them and then how many more. `context` is a struct cli_listing. */
 struct cli_listing {
   uint64_t count;

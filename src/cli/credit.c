@@ -128,12 +128,7 @@ static bool act(const struct cli_args *args, struct book *book, struct error *er
 }
 
 static int run(const struct cli_args *args) {
-  struct error err = {0};
-  struct book *book = NULL;
-  bool ok = book_open(cli_value(args, "--data"), cli_value(args, "--catalog"), BOOK_WRITE, &book, &err) &&
-            act(args, book, &err);
-  book_close(book);
-  return ok ? CLI_EXIT_DONE : cli_fail(args, &err);
+  return cli_on_book(args, act);
 }
 
 const struct cli_command cli_credit = {

@@ -15,23 +15,11 @@ struct invoice_copy {
   bool found;
 };
 
-static struct stored_invoice copy_of(struct arena *arena, const struct stored_invoice *i) {
-  struct stored_invoice copy = *i;
-  copy.id = arena_copy(arena, i->id);
-  copy.number = arena_copy(arena, i->number);
-  copy.customer = arena_copy(arena, i->customer);
-  copy.currency = arena_copy(arena, i->currency);
-  copy.period = arena_copy(arena, i->period);
-  copy.status = arena_copy(arena, i->status);
-  copy.document = (slice){0};
-  return copy;
-}
-
 static bool keep_invoice(void *context, const struct stored_invoice *i, struct error *err) {
   (void)err;
   struct invoice_copy *copy = context;
   copy->found = true;
-  *copy->out = copy_of(copy->arena, i);
+  *copy->out = stored_invoice_copy(copy->arena, i);
   return true;
 }
 
@@ -64,7 +52,7 @@ static bool take_open(const struct db_row *row, void *context, struct error *err
     return false;
   }
   if (amount_cmp(open, AMOUNT_ZERO) > 0) {
-    vec_push(&all->items, copy_of(all->arena, &i));
+    vec_push(&all->items, stored_invoice_copy(all->arena, &i));
   }
   return true;
 }

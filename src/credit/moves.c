@@ -76,7 +76,7 @@ static bool end_grant(struct db *db, struct ledger *ledger, slice id, enum move_
             find_grant(arena, db, id, &g, err) && take_free(db, ledger, &g, kind, now, err);
   if (ok) {
     enum credit_state state = kind == MOVE_REVOKE || g.state == CREDIT_REVOKED ? CREDIT_REVOKED : CREDIT_OPEN;
-    instant end = g.expires.ns < now.ns ? g.expires : now;
+    instant end = time_earlier(g.expires, now);
     ok = db_run(db, "UPDATE credit_grant SET state = $2, expires = $3 WHERE id = $1",
                 DB_VALUES(DB_T(g.id), DB_I((int64_t)state), DB_I(end.ns)), NULL, err);
   }

@@ -56,72 +56,40 @@ static bool due(int64_t *next_ms, int64_t now, int64_t every_ms) {
 
 /* ---- the core's side ---- */
 
-/* What is kept by one command; the thread waits for it. */
-struct errand {
-  struct command command; /* first: the core hands back this address */
-  struct live *live;
-  pthread_mutex_t lock;
-  pthread_cond_t wake;
-  bool done, ok;
-  struct error err;
+/* What is kept in one go. */
+struct findings {
   const struct live_crossing *crossings;
   size_t count;
   int64_t position; /* to keep; -1: none */
 };
 
-static bool errand_apply(struct command *c, struct book *book, struct error *err) {
-  const struct errand *e = (const struct errand *)c;
-  for (size_t i = 0; i < e->count; i++) {
-    if (!live_cross(book_db(book), &e->crossings[i], err)) {
+static bool write_findings(void *work, struct book *book, struct error *err) {
+  const struct findings *f = work;
+  for (size_t i = 0; i < f->count; i++) {
+    if (!live_cross(book_db(book), &f->crossings[i], err)) {
       return false;
     }
   }
-  return e->position < 0 || (state_set(book_db(book), "position", e->position, err) &&
+  return f->position < 0 || (state_set(book_db(book), "position", f->position, err) &&
                              state_set(book_db(book), "looked", clock_now().ns, err));
 }
 
-static void errand_done(struct command *c, const struct error *err) {
-  struct errand *e = (struct errand *)c;
-  if (err == NULL && e->count > 0) {
-    e->live->crossed(e->live->context);
+static bool keep_findings(struct live *live, const struct live_crossing *crossings, size_t count, int64_t position,
+                          struct error *err) {
+  struct findings f = {crossings, count, position};
+  if (!core_do(live->core, write_findings, &f, err)) {
+    return false;
   }
-  pthread_mutex_lock(&e->lock);
-  e->ok = err == NULL;
-  if (err) {
-    e->err = *err;
+  if (count > 0) {
+    live->crossed(live->context);
   }
-  e->done = true;
-  pthread_cond_signal(&e->wake);
-  pthread_mutex_unlock(&e->lock);
-}
-
-static bool errand_run(struct live *live, const struct live_crossing *crossings, size_t count, int64_t position,
-                       struct error *err) {
-  struct errand e = {.command = {.apply = errand_apply, .done = errand_done},
-                     .live = live,
-                     .crossings = crossings,
-                     .count = count,
-                     .position = position};
-  must(pthread_mutex_init(&e.lock, NULL) == 0 && pthread_cond_init(&e.wake, NULL) == 0);
-  bool ok = core_submit(live->core, &e.command, err);
-  if (ok) {
-    pthread_mutex_lock(&e.lock);
-    while (!e.done) {
-      pthread_cond_wait(&e.wake, &e.lock);
-    }
-    pthread_mutex_unlock(&e.lock);
-    ok = e.ok;
-    *err = e.err;
-  }
-  pthread_cond_destroy(&e.wake);
-  pthread_mutex_destroy(&e.lock);
-  return ok;
+  return true;
 }
 
 static bool tell_all(struct live *live, const struct crossings *found, struct error *err) {
   for (size_t at = 0; at < found->items.count;) {
     size_t left = found->items.count - at, count = left < CROSSINGS_AT_ONCE ? left : CROSSINGS_AT_ONCE;
-    if (!errand_run(live, &found->items.items[at], count, -1, err)) {
+    if (!keep_findings(live, &found->items.items[at], count, -1, err)) {
       return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -186,7 +154,7 @@ static bool keep_position(struct live *live, bool at_once, struct error *err) {
     return true;
   }
   live->next_keep_ms = now_ms() + KEEP_MS;
-  if (!errand_run(live, NULL, 0, (int64_t)v->position, err)) {
+  if (!keep_findings(live, NULL, 0, (int64_t)v->position, err)) {
     return false;
   }
   live->kept_position = v->position;

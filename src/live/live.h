@@ -80,7 +80,7 @@ MUST_USE bool live_entitlement(struct live_view *view, slice customer, slice met
 struct live;
 /* Begins to listen to the core's commits. */
 MUST_USE bool live_open(struct book *book, struct core *core, struct live **out, struct error *err);
-/* Loads the view and starts the thread. `crossed` is called on the core thread after crossings were committed. */
+/* Loads the view and starts the thread. `crossed` is called on that thread after crossings were committed. */
 void live_start(struct live *live, void (*crossed)(void *context), void *context);
 void live_stop(struct live *live); /* before the core; NULL is fine */
 void live_free(struct live *live); /* after the core; NULL is fine */

@@ -41,7 +41,7 @@ static bool lay_over_bins(struct usage *u, const struct level_change *c, instant
   }
   for (instant t = stretch.from; t.ns < stretch.to.ns;) {
     struct usage_bin *bin = usage_bin_of(set, t);
-    instant end = bin->to.ns < stretch.to.ns ? bin->to : stretch.to;
+    instant end = time_earlier(bin->to, stretch.to);
     if (!area(c->level, end.ns - since.ns, &until, err) || !quantity_sub(until, before, &piece, err) ||
         !quantity_add(bin->value, piece, &bin->value, err)) {
       return false;
@@ -56,7 +56,7 @@ static bool lay_over_bins(struct usage *u, const struct level_change *c, instant
 static bool integrate_one(struct usage *u, const struct level_change *c, const struct level_change *next, instant since,
                           struct error *err) {
   const struct period *p = &c->window->period;
-  instant from = c->time.ns > p->from.ns ? c->time : p->from;
+  instant from = time_later(c->time, p->from);
   instant to = next && next->time.ns < p->to.ns ? next->time : p->to;
   if (to.ns > u->until.ns) {
     to = u->until;

@@ -14,14 +14,6 @@ static bool in_window(const struct advancing *a, instant t) {
   return t.ns > a->window.from.ns && t.ns <= a->window.to.ns;
 }
 
-static instant earlier(instant a, instant b) {
-  return a.ns < b.ns ? a : b;
-}
-
-static instant later(instant a, instant b) {
-  return a.ns > b.ns ? a : b;
-}
-
 /* ---- one charge ---- */
 
 static const char *describe(struct arena *arena, struct period part, struct period whole, bool credit) {
@@ -101,13 +93,13 @@ static instant charged_until(const struct advancing *a, const struct contract *p
   }
   struct held_fee running = held_for(a->catalog, a->customer, before, interval, seat, held->fee);
   bool goes_on = held_same(&running, held);
-  return goes_on ? later(part->from, earlier(interval.to, contract_planned_to(before))) : part->from;
+  return goes_on ? time_later(part->from, time_earlier(interval.to, contract_planned_to(before))) : part->from;
 }
 
 /* One that begins at `s`, which lies in `interval`. */
 static bool begin_fee(struct advancing *a, const struct contract *part, const struct held_fee *held, struct seat seat,
                       instant s, struct period interval, struct error *err) {
-  struct period covered = {s, earlier(interval.to, contract_planned_to(part))};
+  struct period covered = {s, time_earlier(interval.to, contract_planned_to(part))};
   if (held->fee->every == FEE_ONCE) {
     return held_before(a->catalog, a->customer, part, seat, held->fee) ||
            push(a, part, held, covered, covered, false, err);
@@ -139,13 +131,13 @@ static bool begin_at(struct advancing *a, const struct contract *part, enum fee_
 
 static bool begins(struct advancing *a, const struct contract *part, enum fee_every every, bool opens,
                    struct error *err) {
-  instant t = later(part->from, a->window.from), end = earlier(part->to, (instant){a->window.to.ns + 1});
+  instant t = time_later(part->from, a->window.from), end = time_earlier(part->to, (instant){a->window.to.ns + 1});
   while (t.ns < end.ns) {
     struct period interval;
     if (!fee_interval(a->customer, part, every, t, &interval, err)) {
       return false;
     }
-    instant s = later(interval.from, part->from);
+    instant s = time_later(interval.from, part->from);
     bool opening = opens && s.ns == part->from.ns;
     if (in_window(a, s) && !opening && s.ns < part->to.ns && !begin_at(a, part, every, s, interval, err)) {
       return false;
@@ -165,8 +157,8 @@ static bool begins_once(struct advancing *a, const struct contract *part, bool o
 
 static bool end_of_interval(struct advancing *a, const struct contract *part, const struct held_fee *held,
                             struct period interval, struct error *err) {
-  instant x = earlier(interval.to, part->to);
-  struct period covered = {later(interval.from, part->from), x};
+  instant x = time_earlier(interval.to, part->to);
+  struct period covered = {time_later(interval.from, part->from), x};
   if (!in_window(a, x) || covered.from.ns >= x.ns) {
     return true;
   }
@@ -177,13 +169,13 @@ static bool end_of_interval(struct advancing *a, const struct contract *part, co
 static bool ends_in_arrears(struct advancing *a, const struct contract *part, enum fee_every every, struct error *err) {
   const struct plan *terms[TERMS_MAX];
   quantity times[TERMS_MAX];
-  instant t = later(part->from, a->window.from), end = earlier(part->to, a->window.to);
+  instant t = time_later(part->from, a->window.from), end = time_earlier(part->to, a->window.to);
   while (t.ns < end.ns) {
     struct period interval;
     if (!fee_interval(a->customer, part, every, t, &interval, err)) {
       return false;
     }
-    size_t count = terms_of(a->catalog, part, later(interval.from, part->from), terms, times);
+    size_t count = terms_of(a->catalog, part, time_later(interval.from, part->from), terms, times);
     for (size_t k = 0; k < count; k++) {
       for (size_t i = 0; i < terms[k]->fee_count; i++) {
         const struct fee *fee = &terms[k]->fees[i];
@@ -210,9 +202,9 @@ static bool credit_rest(struct advancing *a, const struct contract *part, enum f
   if (!fee_interval(a->customer, part, every, last, &interval, err)) {
     return false;
   }
-  struct period rest = {part->to, earlier(interval.to, contract_planned_to(part))};
+  struct period rest = {part->to, time_earlier(interval.to, contract_planned_to(part))};
   const struct contract *after = part_after(a->customer, part);
-  size_t count = terms_of(a->catalog, part, later(interval.from, part->from), terms, times);
+  size_t count = terms_of(a->catalog, part, time_later(interval.from, part->from), terms, times);
   for (size_t k = 0; rest.from.ns < rest.to.ns && k < count; k++) {
     for (size_t i = 0; i < terms[k]->fee_count; i++) {
       const struct fee *fee = &terms[k]->fees[i];
@@ -321,8 +313,8 @@ static bool fees_of_interval(const struct catalog *catalog, const struct stretch
   const struct contract *part = s->segment->contract;
   const struct plan *terms[TERMS_MAX];
   quantity times[TERMS_MAX];
-  struct period covered = {t, earlier(interval.to, s->to)};
-  size_t count = terms_of(catalog, part, later(interval.from, part->from), terms, times);
+  struct period covered = {t, time_earlier(interval.to, s->to)};
+  size_t count = terms_of(catalog, part, time_later(interval.from, part->from), terms, times);
   for (size_t k = 0; k < count; k++) {
     for (size_t i = 0; i < terms[k]->fee_count; i++) {
       const struct fee *fee = &terms[k]->fees[i];

@@ -139,8 +139,8 @@ static bool check_row(const struct cursor *c, const struct usage_row *row, struc
 }
 
 static bool find_run(struct cursor *c, const struct usage_row *row, struct error *err) {
-  instant from = row->from.ns < c->intake->period.from.ns ? c->intake->period.from : row->from;
-  instant to = row->to.ns > c->intake->period.to.ns ? c->intake->period.to : row->to;
+  instant from = time_later(row->from, c->intake->period.from);
+  instant to = time_earlier(row->to, c->intake->period.to);
   struct stretch *stretch = c->stretch;
   if (!stretch || from.ns < stretch->from.ns || from.ns >= stretch->to.ns) {
     stretch = stretch_at(c->intake, from);

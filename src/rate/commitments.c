@@ -24,10 +24,6 @@ struct holding {
   struct time_span every; /* all zero: one interval */
 };
 
-static instant earlier(instant a, instant b) {
-  return a.ns < b.ns ? a : b;
-}
-
 static bool is_none(struct time_span every) {
   return every.months == 0 && every.days == 0 && every.seconds == 0;
 }
@@ -113,7 +109,7 @@ static bool split_installments(struct finding *f, const struct commitment *c, in
 
 static bool add_span(struct finding *f, const struct holding *h, struct period interval, struct error *err) {
   const struct commitment *c = h->commitment;
-  instant planned_to = earlier(interval.to, h->planned_to), to = earlier(interval.to, h->to);
+  instant planned_to = time_earlier(interval.to, h->planned_to), to = time_earlier(interval.to, h->to);
   struct commitment_span span = {.commitment = c, .from = interval.from, .to = to, .cut = to.ns < planned_to.ns};
   struct segment *segment = arena_alloc(f->arena, sizeof *segment);
   instant counted_to = c->kind == COMMITMENT_MINIMUM ? to : planned_to;
@@ -146,7 +142,7 @@ static bool touches(const struct finding *f, const struct holding *h, struct per
     return interval.from.ns == p.from.ns;
   }
   bool apart = f->opens && interval.from.ns == h->tenure->first->from.ns;
-  return earlier(interval.to, h->to).ns > p.from.ns &&
+  return time_earlier(interval.to, h->to).ns > p.from.ns &&
          (interval.from.ns < p.to.ns || (interval.from.ns == p.to.ns && !apart));
 }
 
@@ -184,9 +180,9 @@ static bool find_in_tenure(struct finding *f, const struct tenure *tenure, struc
   }
   for (size_t i = 0; i < tenure->terms->commitment_count; i++) {
     const struct commitment *c = &tenure->terms->commitments[i];
-    struct holding h = {.commitment = c, .tenure = tenure, .to = earlier(tenure->last->to, c->to)};
-    h.from = c->from.ns > from.ns ? c->from : from;
-    h.planned_to = earlier(planned_to, c->to);
+    struct holding h = {.commitment = c, .tenure = tenure, .to = time_earlier(tenure->last->to, c->to)};
+    h.from = time_later(c->from, from);
+    h.planned_to = time_earlier(planned_to, c->to);
     h.every = length_of(c, tenure->first, h.planned_to);
     if (h.from.ns < h.to.ns && !replaced_by_own(tenure, c) && !find_intervals(f, &h, err)) {
       return error_at(err, "%s:%d: commitment \"" SLICE_FMT "\"", c->place.file, c->place.line, SLICE_ARG(c->name));

@@ -289,8 +289,8 @@ static void find_items(struct arena *scratch, struct hourly *h) {
 static struct period in_force(const struct stretch *s) {
   struct period p = {s->covers[0].from, s->covers[0].to};
   for (size_t i = 1; i < s->cover_count; i++) {
-    p.from = s->covers[i].from.ns < p.from.ns ? s->covers[i].from : p.from;
-    p.to = s->covers[i].to.ns > p.to.ns ? s->covers[i].to : p.to;
+    p.from = time_earlier(s->covers[i].from, p.from);
+    p.to = time_later(s->covers[i].to, p.to);
   }
   return p;
 }

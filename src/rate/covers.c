@@ -5,14 +5,6 @@
 
 /* ---- in force ---- */
 
-static instant later(instant a, instant b) {
-  return a.ns > b.ns ? a : b;
-}
-
-static instant earlier(instant a, instant b) {
-  return a.ns < b.ns ? a : b;
-}
-
 static bool error_at_cover(const struct cover *cover, struct error *err) {
   return error_at(err, "%s:%d: \"" SLICE_FMT "\"", cover->place.file, cover->place.line, SLICE_ARG(cover->name));
 }
@@ -32,7 +24,8 @@ static struct tally *tally_before(const struct stretch *before, const struct str
 
 static bool add_span(struct arena *scratch, const struct stretch *before, struct stretch *s, quantity times,
                      const struct cover *cover, tallies *found, struct error *err) {
-  struct cover_span span = {.cover = cover, .from = later(cover->from, s->from), .to = earlier(cover->to, s->to)};
+  struct cover_span span = {
+      .cover = cover, .from = time_later(cover->from, s->from), .to = time_earlier(cover->to, s->to)};
   const struct fraction had = {times.e9, QUANTITY_E9};
   if (span.from.ns >= span.to.ns) {
     return true;

@@ -118,7 +118,7 @@ bool held_same(const struct held_fee *a, const struct held_fee *b) {
 
 struct held_fee held_for(const struct catalog *catalog, const struct customer *customer, const struct contract *part,
                          struct period interval, struct seat seat, const struct fee *like) {
-  instant since = part->from.ns > interval.from.ns ? part->from : interval.from;
+  instant since = time_later(part->from, interval.from);
   struct held_fee held = held_at(catalog, part, since, seat, like);
   const struct contract *before = part_before(customer, part);
   if (part->from.ns <= interval.from.ns || before == NULL) {

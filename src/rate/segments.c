@@ -5,14 +5,6 @@
 
 /* ---- segments ---- */
 
-static instant later(instant a, instant b) {
-  return a.ns > b.ns ? a : b;
-}
-
-static instant earlier(instant a, instant b) {
-  return a.ns < b.ns ? a : b;
-}
-
 /* Where a stretch of time must be cut: at versions of plans, and at months where the period has several. */
 struct borders {
   instant *items;
@@ -75,7 +67,7 @@ static void add_segment(struct segment_list *list, const struct catalog *catalog
 
 static bool add_segments(struct segment_list *list, const struct catalog *catalog, const struct customer *customer,
                          const struct contract *contract, struct period period, struct error *err) {
-  struct borders b = {.within = {later(contract->from, period.from), earlier(contract->to, period.to)}};
+  struct borders b = {.within = {time_later(contract->from, period.from), time_earlier(contract->to, period.to)}};
   if (b.within.from.ns >= b.within.to.ns) {
     return true;
   }
