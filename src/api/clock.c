@@ -23,6 +23,12 @@ bool clock_read(struct api_call *call, struct book *book, struct error *err) {
   return put_clock(call, book, NULL, err);
 }
 
+struct move {
+  bool by; /* `span` from where the clock stands, else to `to` */
+  struct time_span span;
+  instant to;
+};
+
 /* {"advance": "1 month"} or {"to": time} */
 bool clock_prepare(struct api_call *call, struct error *err) {
   const struct json *body;
@@ -30,21 +36,20 @@ bool clock_prepare(struct api_call *call, struct error *err) {
     return false;
   }
   slice by = json_text(body, "advance"), to = json_text(body, "to");
-  instant *target = arena_alloc(call->arena, sizeof *target);
-  call->state = target;
+  struct move *move = arena_alloc(call->arena, sizeof *move);
+  *move = (struct move){.by = by.len > 0};
+  call->state = move;
   if ((by.len > 0) == (to.len > 0)) {
     return error_set(err, ERR_INVALID, "say either \"advance\": \"1 month\" or \"to\": a time");
   }
   if (to.len > 0) {
-    return time_parse_rfc3339(to, target, err) || error_at(err, "to");
+    return time_parse_rfc3339(to, &move->to, err) || error_at(err, "to");
   }
-  struct time_span span;
-  return (time_parse_span(by, &span, err) && time_add_span(clock_now(), span, "UTC", target, err)) ||
-         error_at(err, "advance");
+  return time_parse_span(by, &move->span, err) || error_at(err, "advance");
 }
 
 bool clock_advance(struct api_call *call, struct book *book, struct error *err) {
-  const instant *target = call->state;
+  struct move *move = call->state;
   struct due_writer writer = core_due_writer(call->api->core);
   struct due_result result;
   instant now;
@@ -57,9 +62,12 @@ bool clock_advance(struct api_call *call, struct book *book, struct error *err) 
                      "this book runs by real time: `meterhouse clock --set` gives an empty book a "
                      "test clock");
   }
-  if (target->ns <= now.ns) {
+  if (move->by && !time_add_span(now, move->span, book_catalog(book)->time_zone, &move->to, err)) {
+    return error_at(err, "advance");
+  }
+  if (move->to.ns <= now.ns) {
     return error_set(err, ERR_INVALID, "a clock does not go back");
   }
-  return book_run_due(book, *target, &writer, (struct due_notes){0}, &result, err) &&
+  return book_run_due(book, move->to, &writer, (struct due_notes){0}, &result, err) &&
          put_clock(call, book, &result, err);
 }

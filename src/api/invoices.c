@@ -38,6 +38,10 @@ bool invoices_read(struct api_call *call, struct book *book, struct error *err) 
       !slice_is(query.kind, "opening")) {
     return error_set(err, ERR_INVALID, "kind: expected invoice, credit_note or opening");
   }
+  if (query.status.len > 0 && !slice_is(query.status, "finalized") && !slice_is(query.status, "paid") &&
+      !slice_is(query.status, "void")) {
+    return error_set(err, ERR_INVALID, "status: expected finalized, paid or void");
+  }
   if (!call_page(call, &page.limit, &query.after_id, err)) {
     return false;
   }

@@ -26,18 +26,13 @@ static bool put_one(void *context, const struct payment *p, struct error *err) {
   return payment_put(page->collect, &page->call->json, p, err);
 }
 
-static bool known_state(slice state, struct error *err) {
-  return state.len == 0 || slice_is(state, "matched") || slice_is(state, "unmatched") || slice_is(state, "refunded") ||
-         error_set(err, ERR_INVALID, "state: matched, unmatched or refunded");
-}
-
 bool payments_read(struct api_call *call, struct book *book, struct error *err) {
   struct collect c = call_collect(call, book);
   struct page page = {.call = call, .collect = &c};
   struct payment_query query = {.customer = call->customer,
                                 .state = http_query(call->http, "state"),
                                 .invoice = http_query(call->http, "invoice")};
-  if (!known_state(query.state, err) || !call_page(call, &page.limit, &query.after_id, err)) {
+  if (!call_page(call, &page.limit, &query.after_id, err)) {
     return false;
   }
   query.limit = page.limit + 1; /* one more tells whether there is a next page */
@@ -72,11 +67,33 @@ static bool take_received(struct api_call *call, slice text, instant *out, struc
          error_at(err, "received");
 }
 
+/* A misspelt "invoice" would leave the money waiting as if nobody knew whose it is. */
+static bool only_known(const struct json *body, struct error *err) {
+  static const char *const names[] = {"id",    "amount",   "currency",  "invoice", "customer",
+                                      "payer", "received", "reference", NULL};
+  for (const struct json *m = body->child; m; m = m->next) {
+    size_t i = 0;
+    while (names[i] && !slice_is(m->key, names[i])) {
+      i++;
+    }
+    if (!names[i]) {
+      return error_set(err, ERR_INVALID,
+                       "a payment has no member \"%.*s\": id, amount, currency, invoice, customer, payer, received and "
+                       "reference",
+                       (int)(m->key.len < 60 ? m->key.len : 60), m->key.ptr);
+    }
+    if (m->kind == JSON_ARRAY || m->kind == JSON_OBJECT) {
+      return error_set(err, ERR_INVALID, "%s: expected one text", names[i]);
+    }
+  }
+  return true;
+}
+
 bool payment_prepare(struct api_call *call, struct error *err) {
   const struct json *body;
   struct payment_request *r = arena_alloc(call->arena, sizeof *r);
   call->state = r;
-  if (!call_body(call, &body, err)) {
+  if (!call_body(call, &body, err) || !only_known(body, err)) {
     return false;
   }
   *r = (struct payment_request){.source = PAYMENT_MANUAL,

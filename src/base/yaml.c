@@ -205,6 +205,10 @@ bool yaml_parse(struct arena *arena, const char *file, slice text, const struct 
     return error_set(err, ERR_LIMIT, "%s: larger than %u bytes", file, YAML_BYTES_MAX);
   }
   struct builder b = {.arena = arena, .err = err};
+  if (slice_starts(text, "\xef\xbb\xbf")) { /* what editors put before UTF-8; libyaml takes it for text */
+    text.ptr += 3;
+    text.len -= 3;
+  }
   b.file = arena_printf(arena, "%s", file);
   must(yaml_parser_initialize(&b.parser));
   yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);

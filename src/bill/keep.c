@@ -56,10 +56,10 @@ static bool take_integer(const struct db_row *row, void *context, struct error *
 /* "NW-2026-000001": one series a seller and year; the number is taken in the transaction that uses it, so none is lost.
  */
 bool invoice_next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit, instant now,
-                         slice *series, slice *number, struct error *err) {
+                         const char *zone, slice *series, slice *number, struct error *err) {
   int64_t next = 0;
   *series = slice_of(arena_printf(arena, SLICE_FMT "%s%d-", SLICE_ARG(seller->invoice_prefix), credit ? "CN-" : "",
-                                  time_civil_utc(now).year));
+                                  time_civil(now, zone).year));
   if (!db_run(db, "INSERT INTO sequence(name, next) VALUES($1, 2) ON CONFLICT(name) DO UPDATE SET next = next + 1",
               DB_VALUES(DB_T(*series)), NULL, err) ||
       !db_query(db, "SELECT next - 1 FROM sequence WHERE name = $1", DB_VALUES(DB_T(*series)), take_integer, &next,
@@ -177,7 +177,7 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
     return false;
   }
   if (!invoice_next_number(arena, db, catalog_seller(draft->catalog, draft->customer), invoice_is_credit(draft), now,
-                           &series, &number, err)) {
+                           draft->catalog->time_zone, &series, &number, err)) {
     return false;
   }
   invoice_issue(arena, draft, slice_of(id_new("inv", id_text)), number, now);

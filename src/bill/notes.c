@@ -216,8 +216,8 @@ static bool make(struct noting *n, const struct note_keeping *k, const struct no
   slice series, packed = {0};
   struct buf document;
   amount granted = AMOUNT_ZERO;
-  if (!noting_take(n, request, err) ||
-      !invoice_next_number(n->arena, k->db, seller_of(n, k->catalog), true, k->now, &series, &out->number, err)) {
+  if (!noting_take(n, request, err) || !invoice_next_number(n->arena, k->db, seller_of(n, k->catalog), true, k->now,
+                                                            k->catalog->time_zone, &series, &out->number, err)) {
     return false;
   }
   out->id = arena_copy(n->arena, slice_of(id_new("inv", id)));

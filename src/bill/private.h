@@ -94,9 +94,10 @@ MUST_USE bool check_taxes(const struct json *document, slice number, told *bad, 
 void put_members(struct json_out *w, const struct rating *rating);
 MUST_USE bool keep_members(struct db *db, const struct invoice *i, struct error *err);
 /* ---- keep.c ---- */
-/* The next of a seller's numbers for a year; `credit`: of the series of credit notes. */
+/* The next of a seller's numbers for the year that `now` lies in by the clock of `zone`; `credit`: of the series of
+ * credit notes. */
 MUST_USE bool invoice_next_number(struct arena *arena, struct db *db, const struct seller *seller, bool credit,
-                                  instant now, slice *series, slice *number, struct error *err);
+                                  instant now, const char *zone, slice *series, slice *number, struct error *err);
 /* ---- notes.c ---- */
 /* "paid" when nothing is open, else "finalized". */
 slice settled_status(amount open);

@@ -235,8 +235,12 @@ static bool invoice_moment(struct running *r, const struct due_moment *moment, s
   return open_contracts(r, moment, err);
 }
 
-static instant next_midnight(instant t) {
-  return (instant){t.ns - t.ns % DAY_NS + DAY_NS};
+/* Of the catalog's time zone: reminders fall due at the beginning of a day there. */
+static bool next_midnight(const struct running *r, instant t, instant *out, struct error *err) {
+  const char *zone = r->reader->catalog->time_zone;
+  struct civil day = time_civil(t, zone);
+  day.hour = day.minute = day.second = 0;
+  return time_from_civil(day, zone, out, err) && time_add_span(*out, (struct time_span){.days = 1}, zone, out, err);
 }
 
 /* Reminders go by days: once an hour is soon enough, wherever a customer's day begins. */
@@ -256,11 +260,12 @@ static bool step(struct running *r, instant until, instant now, bool simulated, 
   if (r->due && !due_after(r->due, until, &moment, err)) {
     return false;
   }
-  instant to = moment.at.ns < now.ns ? moment.at : now;
-  if (simulated && next_midnight(until).ns < to.ns) {
-    to = next_midnight(until);
-  }
+  instant to = moment.at.ns < now.ns ? moment.at : now, midnight;
   if (simulated) {
+    if (!next_midnight(r, until, &midnight, err)) {
+      return false;
+    }
+    to = midnight.ns < to.ns ? midnight : to;
     clock_set_test(to);
   }
   bool due = r->due && moment.at.ns == to.ns;

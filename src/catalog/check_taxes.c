@@ -78,20 +78,23 @@ static void add_all(struct map *products, const struct catalog *c) {
   }
 }
 
-void check_tax_products(struct loader *l) {
+static void check_tax_products(struct loader *l, const struct map *products) {
   struct section section = {.key = "tax_rules"};
-  struct map products = {0};
   for (size_t i = 0; i < l->catalog->tax_rule_count; i++) {
     const struct tax_rule *rule = &l->catalog->tax_rules[i];
     const struct yaml *node = section_next(l, &section);
-    if (rule->product_count > 0 && products.count == 0) {
-      add_all(&products, l->catalog);
-    }
     for (size_t p = 0; p < rule->product_count; p++) {
-      if (map_get(&products, rule->products[p]) == NULL) {
+      if (map_get(products, rule->products[p]) == NULL) {
         problem(l, field(node, "products"), "nothing is sold as product \"%s\"", shown(l, rule->products[p]));
       }
     }
   }
+}
+
+void check_products(struct loader *l) {
+  struct map products = {0};
+  add_all(&products, l->catalog);
+  check_tax_products(l, &products);
+  check_commitment_products(l, &products);
   map_free(&products);
 }

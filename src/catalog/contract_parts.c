@@ -121,6 +121,7 @@ static bool leaves(const struct change *c, slice add_on) {
 
 static void set_add_ons(struct state *s, const struct change *c) {
   struct contract *p = &s->part;
+  check_removed(s->l, c, p);
   struct add_on *add_ons = arena_array(s->l->arena, p->add_on_count + c->add_on_count, sizeof *add_ons);
   size_t count = 0;
   for (size_t i = 0; i < p->add_on_count; i++) {
@@ -227,4 +228,5 @@ void contract_cut(struct loader *l, const struct customer *customer, struct cont
     }
   }
   draft->end = s.end;
+  check_changes_in_time(l, draft);
 }

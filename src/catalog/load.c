@@ -80,7 +80,7 @@ static void read_sections(struct loader *l, struct catalog_index *index) {
   read_payment_providers(l);
   check_currencies(l);
   check_overlaps(l);
-  check_tax_products(l);
+  check_products(l);
 }
 
 /* A file that can not be parsed stops the reading, or all that refers to it would be reported as well. */

@@ -143,8 +143,8 @@ const struct seller *seller_named(struct loader *l, const struct yaml *node, con
 /* ---- check_taxes.c ---- */
 /* What must hold of a customer once it is read: some rule takes it, reverse charge has both numbers. */
 void check_customer_tax(struct loader *l, const struct yaml *node, const struct customer *customer);
-/* Products that rules name are sold by someone. */
-void check_tax_products(struct loader *l);
+/* Products that tax rules and commitments name are sold by someone. */
+void check_products(struct loader *l);
 
 /* ---- tax_rules.c ---- */
 /* Does the rule take this customer, whatever it buys? */
@@ -203,6 +203,18 @@ struct parts {
   struct contract *items;
   size_t count, capacity;
 };
+/* ---- check_contracts.c: what is written would otherwise be passed over ---- */
+/* A change changes something, or cancels and nothing else. */
+void check_change(struct loader *l, const struct change *change);
+/* The add-ons it removes are there before it. */
+void check_removed(struct loader *l, const struct change *change, const struct contract *before);
+/* Nothing is changed after a cancellation; `draft` has been cut. */
+void check_changes_in_time(struct loader *l, const struct contract_draft *draft);
+/* Fees whose counts are set are in one of the contract's plans. */
+void check_fee_counts(struct loader *l, const struct contract_draft *draft);
+/* Of the products that a commitment counts at least one is sold; `products` holds all that are. */
+void check_commitment_products(struct loader *l, const struct map *products);
+
 void contract_cut(struct loader *l, const struct customer *customer, struct contract_draft *draft, struct parts *out);
 
 /* ---- read_prices.c: what plans and contracts have in common ---- */

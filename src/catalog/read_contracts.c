@@ -208,6 +208,7 @@ static void read_change(struct loader *l, const struct yaml *map, const struct c
   }
   out->cancels = flag_of(l, field(map, "cancel"), false);
   out->keeps_rest = !flag_of(l, field(map, "credit"), true);
+  check_change(l, out);
 }
 
 static void read_changes(struct loader *l, const struct yaml *list, const struct customer *customer,
@@ -241,6 +242,7 @@ static void read_contract(struct loader *l, const struct yaml *map, const struct
   base->fee_counts = read_fee_counts(l, field(map, "quantities"), &base->fee_count_count);
   base->add_ons = read_add_ons(l, field(map, "add_ons"), customer, &base->add_on_count);
   read_changes(l, field(map, "changes"), customer, out);
+  check_fee_counts(l, out);
 }
 
 static int compare_contracts(const void *a, const void *b) {

@@ -9,12 +9,13 @@ static bool set_clock(struct book *book, const char *text, struct error *err) {
          book_set_test_clock(book, t, err);
 }
 
-/* "1 year" from where the clock stands, or a time to go to. */
+/* "1 year" from where the clock stands, on the calendar on which --set is read, or a time to go to. */
 static bool target_of(const struct cli_args *args, struct book *book, instant now, instant *out, struct error *err) {
   struct time_span span;
   const char *by = cli_value(args, "--advance"), *to = cli_value(args, "--to");
   if (by) {
-    return (time_parse_span(slice_of(by), &span, err) && time_add_span(now, span, "UTC", out, err)) ||
+    return (time_parse_span(slice_of(by), &span, err) &&
+            time_add_span(now, span, book_catalog(book)->time_zone, out, err)) ||
            error_at(err, "--advance");
   }
   if (!time_parse_loose(slice_of(to), book_catalog(book)->time_zone, out, err)) {

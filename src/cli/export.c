@@ -29,11 +29,20 @@ static bool take_stored(void *context, const struct stored_invoice *i, struct er
   return walk->each(walk->context, i->number, i->status, i->document, err);
 }
 
+static bool none_found(const struct export *e, struct error *err) {
+  if (e->period.len > 0) {
+    return error_set(err, ERR_NOT_FOUND,
+                     "there are no such invoices in this book; --period is one that stands on an invoice, such as "
+                     "2026-10 for what begins in October, not \"" SLICE_FMT "\"",
+                     SLICE_ARG(e->period));
+  }
+  return error_set(err, ERR_NOT_FOUND, "there are no such invoices in this book");
+}
+
 static bool from_book(struct export *e, struct walk *walk, struct error *err) {
   struct invoice_query query = {.customer = e->customer, .period = e->period, .limit = SIZE_MAX, .with_document = true};
   if (e->name_count == 0) {
-    return invoice_list(book_db(e->book), &query, take_stored, walk, err) &&
-           (walk->found > 0 || error_set(err, ERR_NOT_FOUND, "there are no such invoices in this book"));
+    return invoice_list(book_db(e->book), &query, take_stored, walk, err) && (walk->found > 0 || none_found(e, err));
   }
   for (size_t i = 0; i < e->name_count; i++) {
     query = (struct invoice_query){.id = slice_of(e->names[i]), .limit = 1, .with_document = true};

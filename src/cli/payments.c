@@ -39,12 +39,23 @@ static void passed_over(void *context, uint64_t line, const char *why) {
   in->passed_over++;
 }
 
+/* As many decimals as the currency has; the amount is a multiple of its minor unit. */
+static char *money_text(amount a, slice code, char text[DECIMAL_TEXT_MAX]) {
+  const struct currency *currency = currency_find(code);
+  return amount_text_fixed(a, currency ? currency->minor_units : 2, text);
+}
+
+struct targets {
+  struct buf *out;
+  slice currency;
+};
+
 static bool add_target(void *context, const struct payment_allocation *a, struct error *err) {
   (void)err;
-  struct buf *out = context;
+  const struct targets *t = context;
   char value[DECIMAL_TEXT_MAX];
-  buf_addf(out, " -> " SLICE_FMT " %s", SLICE_ARG(a->number.len ? a->number : a->invoice),
-           amount_text_fixed(a->amount, 2, value));
+  buf_addf(t->out, " -> " SLICE_FMT " %s", SLICE_ARG(a->number.len ? a->number : a->invoice),
+           money_text(a->amount, t->currency, value));
   return true;
 }
 
@@ -65,13 +76,14 @@ static bool describe(struct intake *in, const struct collect *c, uint64_t line, 
     return ok;
   }
   buf_addf(&in->out, "%s:%llu: %s " SLICE_FMT "%s" SLICE_FMT, in->file, (unsigned long long)line,
-           amount_text_fixed(p.amount, 2, value), SLICE_ARG(p.currency), p.customer.len ? " of " : "",
+           money_text(p.amount, p.currency, value), SLICE_ARG(p.currency), p.customer.len ? " of " : "",
            SLICE_ARG(p.customer));
-  if (!payment_allocations(c->db, p.id, add_target, &in->out, err)) {
+  struct targets targets = {&in->out, p.currency};
+  if (!payment_allocations(c->db, p.id, add_target, &targets, err)) {
     return false;
   }
   if (!amount_is_zero(left)) {
-    buf_addf(&in->out, " -> %s %s", p.customer.len ? "unapplied" : "suspense", amount_text_fixed(left, 2, value));
+    buf_addf(&in->out, " -> %s %s", p.customer.len ? "unapplied" : "suspense", money_text(left, p.currency, value));
   }
   buf_addf(&in->out, "%s\n", result->repeated ? " (was recorded before)" : "");
   return true;
@@ -157,11 +169,11 @@ static bool import_files(const struct cli_args *args, struct book *book, bool *c
 
 static bool print_payment(void *context, const struct payment *p, struct error *err) {
   (void)err;
-  (void)context;
+  const struct book *book = context;
   char value[DECIMAL_TEXT_MAX], date[TIME_TEXT_MAX];
   printf(SLICE_FMT "  %s  %14s " SLICE_FMT "  %-9.*s  %-16.*s  " SLICE_FMT "\n", SLICE_ARG(p->id),
-         time_format_date(p->received, "UTC", date), amount_text_fixed(p->amount, 2, value), SLICE_ARG(p->currency),
-         SLICE_ARG(p->state), SLICE_ARG(p->customer), SLICE_ARG(p->text));
+         time_format_date(p->received, book_catalog(book)->time_zone, date), money_text(p->amount, p->currency, value),
+         SLICE_ARG(p->currency), SLICE_ARG(p->state), SLICE_ARG(p->customer), SLICE_ARG(p->text));
   return true;
 }
 
@@ -172,7 +184,7 @@ static bool act(const struct cli_args *args, struct book *book, bool *clean, str
   }
   if (strcmp(action, "list") == 0) {
     struct payment_query query = {.customer = slice_of(customer), .state = slice_of(state), .limit = SIZE_MAX};
-    return payment_list(book_db(book), &query, print_payment, NULL, err);
+    return payment_list(book_db(book), &query, print_payment, book, err);
   }
   return error_set(err, ERR_USAGE, "there is no `payments %s`: import or list", action);
 }

@@ -80,6 +80,7 @@ struct payment_query {
   size_t limit;
 };
 typedef bool (*payment_each)(void *context, const struct payment *p, struct error *err);
+/* A state that there is not is an error. */
 MUST_USE bool payment_list(struct db *db, const struct payment_query *query, payment_each each, void *context,
                            struct error *err); /* by id, which is by time */
 struct payment_allocation {

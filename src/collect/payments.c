@@ -72,8 +72,16 @@ static bool take_payment(const struct db_row *row, void *context, struct error *
          db_amount(row, 7, &p.refunded, err) && l->each(l->context, &p, err);
 }
 
+static bool known_state(slice state, struct error *err) {
+  return state.len == 0 || slice_is(state, "matched") || slice_is(state, "unmatched") || slice_is(state, "refunded") ||
+         error_set(err, ERR_INVALID, "state: matched, unmatched or refunded");
+}
+
 bool payment_list(struct db *db, const struct payment_query *q, payment_each each, void *context, struct error *err) {
   struct listing l = {each, context};
+  if (!known_state(q->state, err)) {
+    return false;
+  }
   int64_t limit = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
   return db_query(db,
                   "SELECT " PAYMENT_COLUMNS " FROM payment p WHERE ($1 = '' OR p.customer = $1)"

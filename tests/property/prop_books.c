@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "book/book.h"
 #include "collect/collect.h"
+#include "contracts/plain.h"
 #include "contracts/stretches.h"
 #include "contracts/write.h"
 
@@ -75,6 +76,7 @@ static void price_all(struct deal *d, struct terms *t) {
 static void make_catalog(struct world *w) {
   struct deal *d = &w->deal;
   make_deal(d, w->seed);
+  make_plain(d);
   for (int p = 0; p < PLANS; p++) {
     for (int v = 0; v < d->plans[p].version_count; v++) {
       price_all(d, &d->plans[p].versions[v]);

@@ -176,7 +176,8 @@ static void load(struct model models[COMMITMENTS]) {
   struct error err = {0};
   const char *first = choose(&models[0], 0), *second = choose(&models[1], 1);
   yaml = arena_printf(arena,
-                      "currency: USD\nplans: [{name: p}]\ncustomers:\n  - id: a\n    contracts:\n"
+                      "currency: USD\nmeters: [{name: m, event: e, aggregation: count, product: p0}]\n"
+                      "plans: [{name: p}]\ncustomers:\n  - id: a\n    contracts:\n"
                       "      - plan: p\n        from: 2024-01-01\n        to: 2026-01-01\n"
                       "        commitments:\n%s%s",
                       first, second);

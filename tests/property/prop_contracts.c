@@ -3,6 +3,7 @@
  * YAML and the usage through the meter. What the generator leaves out: plans whose first version begins late, times of
  * contracts within a second (events have nanoseconds), dimensions, multipliers and coverage, which prop_rate and
  * prop_coverage have. */
+#include "contracts/plain.h"
 #include "contracts/stretches.h"
 #include "contracts/write.h"
 #include "rate/rate.h"
@@ -98,6 +99,7 @@ static bool make_world(struct world *w, uint64_t seed) {
   w->arena = arena_new();
   w->scratch = arena_new();
   make_deal(&w->deal, seed);
+  make_plain(&w->deal);
   oracle_begin(&w->oracle, &w->deal);
   make_events(w);
   buf_init(&w->yaml, 1 << 20);

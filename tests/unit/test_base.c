@@ -221,6 +221,11 @@ static void yaml_knows_its_places(void **state) {
   assert_int_equal(price->line, 4);
   assert_string_equal(yaml_path(arena, price), "plans[0].prices[0].price");
   assert_int_equal(yaml_get(price->parent, "per")->text.len, 0);
+  assert_true(yaml_parse(arena, "c.yaml",
+                         SLICE("\xef\xbb\xbf"
+                               "a: 1\n"),
+                         &root, &err)); /* as Windows editors save */
+  assert_true(slice_is(yaml_get(root, "a")->text, "1"));
   assert_false(yaml_error(&err, price, "is %s", "odd"));
   assert_string_equal(err.message, "c.yaml:4: plans[0].prices[0].price: is odd");
   static const char *const keys[] = {"price", "pers", NULL};

@@ -355,6 +355,25 @@ static void test_refused(void **state) {
                  "has no meaning for every: hour");
 }
 
+#define CHANGED(...) "{id: a, contracts: [{plan: pro, from: 2026-01-01, changes: [" __VA_ARGS__ "]}]}"
+/* What would be passed over without a word. */
+static void test_refused_without_effect(void **state) {
+  (void)state;
+  assert_refused(CHANGED("{at: 2026-02-01}"), "changes nothing");
+  assert_refused(CHANGED("{at: 2026-02-01, credit: false}"), "changes nothing");
+  assert_refused(CHANGED("{at: 2026-02-01, cancel: true, plan: max}"), "cancels, and changes something else");
+  assert_refused(CHANGED("{at: 2026-02-01, cancel: true}, {at: 2026-03-01, plan: max}"), "ended 2026-02-01T00:00:00Z");
+  assert_refused(CHANGED("{at: 2026-02-01, remove: care}"), "has no add-on \"care\"");
+  assert_refused(CHANGED("{at: 2026-02-01, add_ons: [{plan: care}]}, {at: 2026-03-01, remove: cara}"),
+                 "did you mean \"care\"?");
+  assert_refused(CHANGED("{at: 2026-02-01, quantities: {Bose: 2}}"), "has a fee \"Bose\"");
+  assert_refused("{id: a, contracts: [{plan: pro, quantities: {Bose: 2}}]}", "has a fee \"Bose\"");
+  assert_refused("{id: a, contracts: [{plan: pro, commitments: [{name: c, amount: 9, products: [Nothing]}]}]}",
+                 "nothing is sold as product \"Nothing\"");
+  catalog_free(load(CHANGED("{at: 2026-02-10, when: period_end, plan: max}, {at: 2026-02-20, cancel: true}")));
+  catalog_free(load(CHANGED("{at: 2026-02-01, plan: max, quantities: {Base: 2}}")));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_billing_day_31),
@@ -369,6 +388,7 @@ int main(void) {
       cmocka_unit_test(test_upgrade_now),
       cmocka_unit_test(test_downgrade_at_period_end),
       cmocka_unit_test(test_cancel),
+      cmocka_unit_test(test_refused_without_effect),
       cmocka_unit_test(test_quantities_and_add_ons),
       cmocka_unit_test(test_two_changes_in_a_day),
       cmocka_unit_test(test_the_same_fee_in_the_next_phase),
