@@ -42,7 +42,7 @@ static void put_use(struct json_out *w, const struct invoice *i, const struct co
   json_put_quantity(w, "quantity", use->units);
   json_put_str(w, "unit", use->meter->unit);
   json_put_quantity(w, "raw", use->raw);
-  if (use->has_list) {
+  if (use->has_list && use->price) {
     json_key(w, "price");
     json_open_object(w);
     json_put_amount(w, "each", use->price->tiers[0].each);

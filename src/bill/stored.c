@@ -23,10 +23,13 @@ static bool list_one(const struct db_row *row, void *context, struct error *err)
                              .journal_position = (uint64_t)db_int(row, 10),
                              .corrects = db_bytes(row, 17),
                              .document = db_bytes(row, 11)};
-  struct arena *arena = arena_new();
-  bool ok = document_unpack(arena, db_bytes(row, 11), &i.document, err) && db_amount(row, 6, &i.total, err) &&
-            db_amount(row, 7, &i.paid, err) && db_amount(row, 16, &i.credited, err) && l->each(l->context, &i, err);
-  arena_free(arena);
+  struct arena *arena = i.document.len > 0 ? arena_new() : NULL;
+  bool ok = (arena == NULL || document_unpack(arena, i.document, &i.document, err)) &&
+            db_amount(row, 6, &i.total, err) && db_amount(row, 7, &i.paid, err) &&
+            db_amount(row, 16, &i.credited, err) && l->each(l->context, &i, err);
+  if (arena) {
+    arena_free(arena);
+  }
   return ok;
 }
 
