@@ -23,7 +23,7 @@ static bool take_move(const struct db_row *row, void *context, struct error *err
   instant from = {db_int(row, 1)};
   struct commitment_state *last = r->states.count > 0 ? &r->states.items[r->states.count - 1] : NULL;
   if (last == NULL || last->from.ns != from.ns || !slice_eq(last->name, name)) {
-    must(r->states.capacity == 0 || r->states.items);
+    must(r->states.count == r->states.capacity || r->states.items);
     vec_push(&r->states, (struct commitment_state){.name = arena_copy(r->arena, name), .from = from});
     last = &r->states.items[r->states.count - 1];
   }

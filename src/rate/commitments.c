@@ -131,7 +131,7 @@ static bool add_span(struct finding *f, const struct holding *h, struct period i
   if (c->shape == COMMITMENT_PREPAID && !split_installments(f, c, planned_to, &span, err)) {
     return false;
   }
-  must(f->spans.capacity == 0 || f->spans.items);
+  must(f->spans.count == f->spans.capacity || f->spans.items);
   vec_push(&f->spans, span);
   return true;
 }
