@@ -27,27 +27,6 @@ static bool is_empty(struct book *book, struct error *err) {
                    (unsigned long long)events, (long long)invoices);
 }
 
-static bool start_clock(struct book *book, instant t, struct error *err) {
-  /* A contract may begin at that very moment. */
-  return setting_keep_instant(book, "test_clock", t, err) &&
-         setting_keep_instant(book, "due_until", (instant){t.ns - 1}, err);
-}
-
-bool book_set_test_clock(struct book *book, instant t, struct error *err) {
-  if (!is_empty(book, err) || !book_begin(book, err)) {
-    return false;
-  }
-  if (!start_clock(book, t, err)) {
-    book_undo(book);
-    return false;
-  }
-  if (!book_commit(book, err)) {
-    return false;
-  }
-  clock_set_test(t);
-  return true;
-}
-
 static bool write_here(void *context, bool (*apply)(void *work, struct book *book, struct error *err), void *work,
                        struct error *err) {
   struct book *book = context;
@@ -59,6 +38,21 @@ static bool write_here(void *context, bool (*apply)(void *work, struct book *boo
     return false;
   }
   return book_commit(book, err);
+}
+
+static bool start_clock(void *work, struct book *book, struct error *err) {
+  instant t = *(const instant *)work;
+  /* A contract may begin at that very moment. */
+  return setting_keep_instant(book, "test_clock", t, err) &&
+         setting_keep_instant(book, "due_until", (instant){t.ns - 1}, err);
+}
+
+bool book_set_test_clock(struct book *book, instant t, struct error *err) {
+  if (!is_empty(book, err) || !write_here(book, start_clock, &t, err)) {
+    return false;
+  }
+  clock_set_test(t);
+  return true;
 }
 
 struct due_writer book_due_writer(struct book *book) {

@@ -6,36 +6,10 @@
 
 #include <cmocka.h>
 
-#include "rate/rate.h"
+#include "rating_world.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct world {
-  struct arena *arena;
-  struct catalog *catalog;
-  struct usage *usage;
-  const struct customer *customer;
-  struct period period;
-  struct rating rating;
-  unsigned events;
-};
-
-static int set_up(void **state) {
-  struct world *w = mem_alloc(sizeof *w);
-  w->arena = arena_new();
-  *state = w;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  struct world *w = *state;
-  usage_free(w->usage);
-  catalog_free(w->catalog);
-  arena_free(w->arena);
-  free(w);
-  return 0;
-}
 
 /* Loads a catalog whose only customer is "acme" and opens its window for the period. */
 static void open_world(struct world *w, const char *yaml, const char *period) {

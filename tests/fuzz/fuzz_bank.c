@@ -1,5 +1,5 @@
-/* Fuzzes bank files as camt.053 XML: whatever the bytes, every entry is taken, refused with a reason, or passed over.
- */
+/* Fuzzes bank files, CSV and camt.053 XML: whatever the bytes, every entry is taken, refused with a reason, or passed
+ * over. */
 #include "base/time.h"
 #include "collect/collect.h"
 #include <stddef.h>
