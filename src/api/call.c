@@ -336,6 +336,28 @@ void list_end(struct api_call *call, slice next_after) {
   json_close_object(&call->json);
 }
 
+bool page_begin(struct api_call *call, struct list_page *page, slice *after, struct error *err) {
+  *page = (struct list_page){.call = call};
+  if (!call_page(call, &page->limit, after, err)) {
+    return false;
+  }
+  list_begin(call);
+  return true;
+}
+
+bool page_takes(struct list_page *page, slice key) {
+  page->more = page->written == page->limit;
+  if (!page->more) {
+    page->last = arena_copy(page->call->arena, key);
+    page->written++;
+  }
+  return !page->more;
+}
+
+void page_end(struct list_page *page) {
+  list_end(page->call, page->more ? page->last : (slice){0});
+}
+
 bool call_body(struct api_call *call, const struct json **out, struct error *err) {
   if (!json_parse(call->arena, http_body(call->http), out, err)) {
     return error_at(err, "the body");

@@ -3,19 +3,11 @@
 
 /* ---- dunning ---- */
 
-struct page {
-  struct api_call *call;
-  size_t limit, written;
-  slice last;
-  bool more;
-};
-
 static bool put_step(void *context, const struct dunning_event *e, struct error *err) {
   (void)err;
-  struct page *page = context;
+  struct list_page *page = context;
   struct json_out *w = &page->call->json;
-  if (page->written++ == page->limit) {
-    page->more = true;
+  if (!page_takes(page, e->cursor)) {
     return true;
   }
   json_open_object(w);
@@ -26,21 +18,19 @@ static bool put_step(void *context, const struct dunning_event *e, struct error 
   json_put_int(w, "after_days", e->after_days);
   json_put_instant(w, "time", e->time);
   json_close_object(w);
-  page->last = arena_copy(page->call->arena, e->cursor);
   return true;
 }
 
 bool dunning_read(struct api_call *call, struct book *book, struct error *err) {
-  struct page page = {.call = call};
+  struct list_page page;
   slice after;
-  if (!call_page(call, &page.limit, &after, err)) {
+  if (!page_begin(call, &page, &after, err)) {
     return false;
   }
-  list_begin(call);
   if (!dunning_list(book_db(book), call->customer, after, page.limit + 1, put_step, &page, err)) {
     return false;
   }
-  list_end(call, page.more ? page.last : (slice){0});
+  page_end(&page);
   return true;
 }
 

@@ -50,50 +50,44 @@ static void put_credit(struct json_out *w, const struct credit_grant *g, instant
   json_close_object(w);
 }
 
-struct page {
-  struct api_call *call;
-  size_t limit, written;
-  slice last, customer; /* id and customer of the last one */
-  bool more;
+struct credits {
+  struct list_page page;
+  slice customer; /* of the last one */
 };
 
 static bool put_one(void *context, const struct credit_grant *g, struct error *err) {
-  struct page *page = context;
-  if (!call_may_see(page->call, g->customer, err)) {
+  struct credits *list = context;
+  struct api_call *call = list->page.call;
+  if (!call_may_see(call, g->customer, err)) {
     return false;
   }
-  if (page->written == page->limit) {
-    page->more = true;
-    return true;
+  if (page_takes(&list->page, g->id)) {
+    put_credit(&call->json, g, clock_now());
+    list->customer = arena_copy(call->arena, g->customer);
   }
-  put_credit(&page->call->json, g, clock_now());
-  page->last = arena_copy(page->call->arena, g->id);
-  page->customer = arena_copy(page->call->arena, g->customer);
-  page->written++;
   return true;
 }
 
 bool credits_read(struct api_call *call, struct book *book, struct error *err) {
-  struct page page = {.call = call};
+  struct credits list = {0};
   struct credit_query query = {.customer = call->customer};
-  if (!call_page(call, &page.limit, &query.after_id, err)) {
+  if (!page_begin(call, &list.page, &query.after_id, err)) {
     return false;
   }
-  query.limit = page.limit + 1;
-  list_begin(call);
-  if (!credit_list(book_db(book), &query, put_one, &page, err)) {
+  query.limit = list.page.limit + 1;
+  if (!credit_list(book_db(book), &query, put_one, &list, err)) {
     return false;
   }
-  list_end(call, page.more ? page.last : (slice){0});
+  page_end(&list.page);
   return true;
 }
 
 static bool answer_one(struct api_call *call, struct book *book, slice id, struct error *err) {
-  struct page page = {.call = call, .limit = 1};
+  struct credits list = {.page = {.call = call, .limit = 1}};
   struct credit_query query = {.id = id, .limit = 1};
-  return credit_list(book_db(book), &query, put_one, &page, err) &&
-         (page.written > 0 || error_set(err, ERR_NOT_FOUND, "there is no credit \"%.*s\"",
-                                        id.len > 60 ? 60 : (int)id.len, id.len ? id.ptr : ""));
+  return credit_list(book_db(book), &query, put_one, &list, err) &&
+         (list.page.written > 0 || error_set(err, ERR_NOT_FOUND, "there is no credit \"%.*s\"",
+                                             id.len > 60 ? 60 : (int)id.len, id.len ? id.ptr : ""));
 }
 
 bool credit_read(struct api_call *call, struct book *book, struct error *err) {
@@ -201,12 +195,12 @@ static bool end_one(struct api_call *call, struct book *book, ending *end, struc
   slice id = http_param(call->http, "credit");
   struct credit_query query = {.id = id, .limit = 1};
   instant now = clock_now();
-  struct page page = {.call = call, .limit = 1};
+  struct credits list = {.page = {.call = call, .limit = 1}};
   if (!end(book_db(book), book_ledger(book), id, now, err) ||
-      !credit_list(book_db(book), &query, put_one, &page, err)) {
+      !credit_list(book_db(book), &query, put_one, &list, err)) {
     return false;
   }
-  return book_credit_spent(book, page.customer, now, err);
+  return book_credit_spent(book, list.customer, now, err);
 }
 
 bool credit_expire_apply(struct api_call *call, struct book *book, struct error *err) {

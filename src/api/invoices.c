@@ -8,28 +8,17 @@
 #define EXPLAIN_EVENTS 20
 #define EXPLAIN_EVENTS_MAX 10000
 
-struct page {
-  struct api_call *call;
-  size_t limit, written;
-  slice last;
-  bool more;
-};
-
 static bool list_one(void *context, const struct stored_invoice *i, struct error *err) {
   (void)err;
-  struct page *page = context;
-  if (page->written == page->limit) {
-    page->more = true;
-    return true;
+  struct list_page *page = context;
+  if (page_takes(page, i->id)) {
+    stored_invoice_put(&page->call->json, i);
   }
-  stored_invoice_put(&page->call->json, i);
-  page->last = arena_copy(page->call->arena, i->id);
-  page->written++;
   return true;
 }
 
 bool invoices_read(struct api_call *call, struct book *book, struct error *err) {
-  struct page page = {.call = call};
+  struct list_page page;
   struct invoice_query query = {.customer = call->customer,
                                 .period = http_query(call->http, "period"),
                                 .status = http_query(call->http, "status"),
@@ -42,15 +31,14 @@ bool invoices_read(struct api_call *call, struct book *book, struct error *err) 
       !slice_is(query.status, "void")) {
     return error_set(err, ERR_INVALID, "status: expected finalized, paid or void");
   }
-  if (!call_page(call, &page.limit, &query.after_id, err)) {
+  if (!page_begin(call, &page, &query.after_id, err)) {
     return false;
   }
-  query.limit = page.limit + 1; /* one more tells whether there is a next page */
-  list_begin(call);
+  query.limit = page.limit + 1;
   if (!invoice_list(book_db(book), &query, list_one, &page, err)) {
     return false;
   }
-  list_end(call, page.more ? page.last : (slice){0});
+  page_end(&page);
   return true;
 }
 
@@ -273,7 +261,7 @@ bool pay_prepare(struct api_call *call, struct error *err) {
 }
 
 static bool answer_stored(struct api_call *call, struct book *book, slice id, struct error *err) {
-  struct page page = {.call = call, .limit = 1};
+  struct list_page page = {.call = call, .limit = 1};
   struct invoice_query query = {.id = id, .limit = 1};
   return invoice_list(book_db(book), &query, list_one, &page, err);
 }

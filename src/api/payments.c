@@ -8,39 +8,30 @@ struct collect call_collect(struct api_call *call, struct book *book) {
 
 /* ---- reading ---- */
 
-struct page {
-  struct api_call *call;
+struct payments {
+  struct list_page page;
   const struct collect *collect;
-  size_t limit, written;
-  slice last;
-  bool more;
 };
 
 static bool put_one(void *context, const struct payment *p, struct error *err) {
-  struct page *page = context;
-  if (page->written++ == page->limit) {
-    page->more = true;
-    return true;
-  }
-  page->last = arena_copy(page->call->arena, p->id);
-  return payment_put(page->collect, &page->call->json, p, err);
+  struct payments *list = context;
+  return !page_takes(&list->page, p->id) || payment_put(list->collect, &list->page.call->json, p, err);
 }
 
 bool payments_read(struct api_call *call, struct book *book, struct error *err) {
   struct collect c = call_collect(call, book);
-  struct page page = {.call = call, .collect = &c};
+  struct payments list = {.collect = &c};
   struct payment_query query = {.customer = call->customer,
                                 .state = http_query(call->http, "state"),
                                 .invoice = http_query(call->http, "invoice")};
-  if (!call_page(call, &page.limit, &query.after_id, err)) {
+  if (!page_begin(call, &list.page, &query.after_id, err)) {
     return false;
   }
-  query.limit = page.limit + 1; /* one more tells whether there is a next page */
-  list_begin(call);
-  if (!payment_list(c.db, &query, put_one, &page, err)) {
+  query.limit = list.page.limit + 1;
+  if (!payment_list(c.db, &query, put_one, &list, err)) {
     return false;
   }
-  list_end(call, page.more ? page.last : (slice){0});
+  page_end(&list.page);
   return true;
 }
 

@@ -83,6 +83,19 @@ MUST_USE bool call_page(struct api_call *call, size_t *limit, slice *after, stru
  */
 void list_begin(struct api_call *call);
 void list_end(struct api_call *call, slice next_after);
+/* A page of a list on its way into the answer. Ask the store for `limit` + 1: one more tells whether there is a next.
+ */
+struct list_page {
+  struct api_call *call;
+  size_t limit, written;
+  slice last; /* what the next page goes on after */
+  bool more;
+};
+/* Begins the answer of a list. */
+MUST_USE bool page_begin(struct api_call *call, struct list_page *page, slice *after, struct error *err);
+/* Is there room for this element, which the cursor knows as `key`? */
+bool page_takes(struct list_page *page, slice key);
+void page_end(struct list_page *page);
 /* The JSON body as an object; ERR_INVALID otherwise. */
 MUST_USE bool call_body(struct api_call *call, const struct json **out, struct error *err);
 /* The query's period: "period", or "from" and "to"; `otherwise` when neither is given. */

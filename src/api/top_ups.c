@@ -2,19 +2,11 @@
 #include "api/private.h"
 #include "credit/credit.h"
 
-struct page {
-  struct api_call *call;
-  size_t limit, written;
-  slice last;
-  bool more;
-};
-
 static bool put_one(void *context, const struct credit_top_up *t, struct error *err) {
-  struct page *page = context;
+  struct list_page *page = context;
   struct json_out *w = &page->call->json;
   (void)err;
-  if (page->written == page->limit) {
-    page->more = true;
+  if (!page_takes(page, t->id)) {
     return true;
   }
   json_open_object(w);
@@ -28,28 +20,25 @@ static bool put_one(void *context, const struct credit_top_up *t, struct error *
     json_put_instant(w, "decided", t->decided);
   }
   json_close_object(w);
-  page->last = arena_copy(page->call->arena, t->id);
-  page->written++;
   return true;
 }
 
 bool top_ups_read(struct api_call *call, struct book *book, struct error *err) {
-  struct page page = {.call = call};
+  struct list_page page;
   struct credit_query query = {.customer = call->customer};
-  if (!call_page(call, &page.limit, &query.after_id, err)) {
+  if (!page_begin(call, &page, &query.after_id, err)) {
     return false;
   }
   query.limit = page.limit + 1;
-  list_begin(call);
   if (!credit_top_up_list(book_db(book), &query, put_one, &page, err)) {
     return false;
   }
-  list_end(call, page.more ? page.last : (slice){0});
+  page_end(&page);
   return true;
 }
 
 static bool answer_one(struct api_call *call, struct book *book, slice id, struct error *err) {
-  struct page page = {.call = call, .limit = 1};
+  struct list_page page = {.call = call, .limit = 1};
   struct credit_query query = {.id = id, .limit = 1};
   return credit_top_up_list(book_db(book), &query, put_one, &page, err);
 }
