@@ -302,10 +302,25 @@ MUST_USE bool book_default_period(struct book *book, slice wanted, struct arena 
 /* ---- keys (roles) ---- */
 enum role { ROLE_NONE, ROLE_CUSTOMER, ROLE_INVESTOR, ROLE_OPERATOR };
 const char *role_name(enum role r);
+/* What a key may be used for, and how much; as it was made. */
+enum { KEY_SCOPE_MODELS = 1, KEY_SCOPE_MANAGE = 2 }; /* calling models; the management API */
+#define KEY_MODELS_MAX 100
+struct key_terms {
+  unsigned scopes;
+  slice project;       /* in the events of its calls; may be empty */
+  const slice *models; /* it may call: names, or beginnings that end in "*"; none: all */
+  size_t model_count;
+  instant expires;           /* INSTANT_MAX: never; a rotated key ends when its overlap does */
+  struct call_limits limits; /* of this key, beside those of its customer; 0: none */
+  bool has_spend_limit;
+  amount spend_limit;       /* in the customer's currency, with tax, of calls settled in one period */
+  enum watch_per spend_per; /* WATCH_MONTH or WATCH_DAY, of the customer's time zone */
+};
 struct key_identity {
   enum role role;
   slice customer;
   slice key_id;
+  const struct key_terms *terms; /* lives as long as the book */
 };
 /* Makes a key "mh_<id>_<secret>", shown once: only its BLAKE2b hash is stored. `customer` must be set for ROLE_CUSTOMER
  * only. */

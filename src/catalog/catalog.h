@@ -212,6 +212,11 @@ struct watches {
   struct top_up_rule top_up;
 };
 
+/* How much may be called through the gateway; 0: no limit. */
+struct call_limits {
+  int64_t requests_a_minute, tokens_a_minute, concurrency;
+};
+
 struct price_index;
 struct plan {
   slice name, title;
@@ -234,6 +239,7 @@ struct plan {
   size_t commitment_count;
   bool prices_include_tax; /* its amounts are gross: the tax is taken out of them */
   struct watches watches;
+  struct call_limits call_limits; /* of each customer on it */
   struct place place;
 };
 
@@ -328,7 +334,10 @@ struct customer {
   const struct contract *contracts; /* by start, not overlapping */
   size_t contract_count;
   struct watches watches;
-  bool no_dunning; /* nobody reminds this customer */
+  struct call_limits call_limits; /* instead of the plan's where above 0 */
+  bool unlimited_credit;          /* `credit_line: unlimited`: usage is invoiced afterwards, whatever it comes to */
+  amount credit_line; /* may be owed, unpaid invoices and unbilled usage together, besides credit; 0: prepaid */
+  bool no_dunning;    /* nobody reminds this customer */
   uint32_t index;
   struct place place;
 };
@@ -373,6 +382,55 @@ struct pool {
   struct pool_cost cost;
   struct place place;
 };
+/* ---- the model gateway: docs/gateway.md ---- */
+#define CATALOG_MODELS_MAX 10000
+#define CATALOG_UPSTREAMS_MAX 1000
+#define CATALOG_TARGETS_MAX 64 /* upstreams of one model */
+/* A server of models. */
+struct upstream {
+  slice name;
+  slice host, path; /* of `url`: path is what stands before "/v1", without a slash at its end; usually empty */
+  int port;
+  bool tls;
+  bool anthropic;             /* `shape: anthropic`; otherwise it speaks as OpenAI does */
+  slice key_env, key_file;    /* where its key is, never the key; both empty: it asks for none */
+  int64_t concurrency;        /* calls at a time; 0: no limit */
+  slice health;               /* path of the check; empty: none */
+  int64_t timeout_s;          /* silence of the upstream in the midst of a call; default 900 */
+  int64_t connect_timeout_ms; /* default 2000 */
+  const struct pool *pool;    /* whose cost it is; NULL: not said */
+  quantity units;             /* of the pool, such as 8 GPUs */
+  uint32_t index;
+  struct place place;
+};
+struct model_target {
+  const struct upstream *upstream;
+  slice model;      /* as the upstream calls it; the public name when not said */
+  int64_t weight;   /* 1 to 1000 */
+  int64_t priority; /* 0 to 100, the lower is used first */
+  uint32_t index;   /* in the model's list */
+};
+/* Service tiers: bits by this order. */
+enum model_tier { TIER_DEFAULT, TIER_FLEX, TIER_PRIORITY, TIER_BATCH, MODEL_TIERS };
+const char *model_tier_name(enum model_tier tier); /* "default", "flex", "priority", "batch" */
+struct model {
+  slice name;     /* public */
+  slice owned_by; /* in /v1/models; the seller's name when not said */
+  const struct model_target *targets;
+  size_t target_count;
+  unsigned doors;            /* bit by door: chat 1, completions 2, embeddings 4, responses 8, messages 16 */
+  unsigned tiers;            /* bits; TIER_DEFAULT always */
+  int64_t context_tokens;    /* input and output together; 0: not said */
+  int64_t output_tokens_max; /* what a call is given that says no max_tokens, and the most it may say; default 4096 */
+  int64_t created;           /* seconds since 1970, for /v1/models; 0: not said */
+  uint32_t index;
+  struct place place;
+};
+struct gateway_settings {
+  slice event_type; /* of the event of a call; default "model.call" */
+  int64_t queue_ms; /* how long a call waits for room on an upstream; default 30000 */
+};
+
 struct invoicing {
   bool automatic; /* periods are invoiced when they have ended, by the server itself */
   instant from;   /* not what fell due before; 0: not what fell due before it was switched on */
@@ -431,6 +489,11 @@ struct catalog {
   size_t dunning_count;
   const struct payment_provider *payment_providers;
   size_t payment_provider_count;
+  struct gateway_settings gateway;
+  const struct upstream *upstreams;
+  size_t upstream_count;
+  const struct model *models; /* by name */
+  size_t model_count;
   slice digest_hex;                 /* BLAKE2b-256 of the files' names and bytes, in name order: the catalog version */
   const struct catalog_text *texts; /* what it was read from; names without their folder */
   size_t text_count;
@@ -467,6 +530,9 @@ MUST_USE bool catalog_import_litellm(slice json, const struct price_import *opti
 
 const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
 const struct meter *catalog_meter(const struct catalog *c, slice name);
+const struct model *catalog_model(const struct catalog *c, slice name); /* NULL when unknown */
+/* The limits of a customer at `t`: its own, else those of the plan it is on. */
+struct call_limits catalog_call_limits(const struct catalog *c, const struct customer *customer, instant t);
 /* ---- billing.c: the customer's calendar ---- */
 /* Alike in every setting; whether the periods are the same also hangs on the time zones. */
 bool billing_same(const struct billing *a, const struct billing *b);

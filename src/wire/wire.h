@@ -1,0 +1,128 @@
+/* What model servers and their clients say to each other: requests read and edited in place, answers followed for their
+ * usage while they pass, one shape turned into another. Pure; knows no sockets and no money. The facts behind it are
+ * those of the OpenAI and Anthropic HTTP APIs; docs/gateway.md tells users what is done with them. */
+#ifndef METERHOUSE_WIRE_WIRE_H
+#define METERHOUSE_WIRE_WIRE_H
+#include "base/base.h"
+
+/* Where a call comes in. The door decides the shape of its errors, its stream and its usage. */
+enum wire_door { WIRE_CHAT, WIRE_COMPLETIONS, WIRE_EMBEDDINGS, WIRE_RESPONSES, WIRE_MESSAGES, WIRE_DOORS };
+const char *wire_door_name(enum wire_door door); /* "chat", "completions", "embeddings", "responses", "messages" */
+const char *wire_door_path(enum wire_door door); /* "/v1/chat/completions" ... */
+MUST_USE bool wire_door_of(slice name, enum wire_door *out);
+/* What an upstream speaks. OPENAI ones have all doors but messages, which are turned into chat for them. */
+enum wire_shape { WIRE_OPENAI, WIRE_ANTHROPIC };
+
+/* ---- requests ---- */
+#define WIRE_CHOICES_MAX 128
+#define WIRE_NAME_BYTES_MAX 256 /* model, service_tier, session */
+/* What the gateway has to know of a body. Slices live in the body or the arena. */
+struct wire_request {
+  enum wire_door door;
+  slice body;
+  slice model;
+  bool stream;
+  bool usage_asked;   /* stream_options.include_usage */
+  int64_t max_tokens; /* most output tokens of one choice that the client allows: of max_completion_tokens, max_tokens,
+                         max_output_tokens the largest that is given; -1: none is */
+  int64_t choices;    /* answers to generate: n, best_of; times the number of prompts of /v1/completions; 1 or more */
+  slice tier;         /* service_tier; empty: not given */
+  slice session;   /* what calls of one conversation share: prompt_cache_key, else user, else metadata.user_id; may be
+                      empty */
+  uint64_t prefix; /* hash of how the prompt begins, at most 1 KiB of it: equal prompts begin alike */
+  int64_t input_tokens_max; /* no more tokens can the input be: bytes of the body, and 4096 for each part that is not
+                               text (image, audio, file); a tokenizer makes at most one token of a byte */
+  uint32_t parts_not_text;
+  const void *places; /* of the values that may be edited; for wire_request_write */
+};
+/* Reads a body that must be one JSON object in valid UTF-8. A name of the top level that matters and comes twice, also
+ * when written with escapes, is refused, for readers differ on which counts. ERR_INVALID names the field and what was
+ * expected, as a sentence for the client. */
+MUST_USE bool wire_request_read(struct arena *arena, enum wire_door door, slice body, struct wire_request *out,
+                                struct error *err);
+struct wire_edits {
+  slice model;        /* as the upstream calls it; empty: as the client wrote */
+  int64_t max_tokens; /* set (or lowered to) in the field the client used, else in max_tokens (max_output_tokens for
+                         responses); every other such field that is given and larger is lowered too; -1: as is */
+  bool ask_usage;     /* streams of chat and completions: stream_options.include_usage is true */
+};
+/* The body with these edits and nothing else touched, byte for byte. */
+void wire_request_write(const struct wire_request *request, const struct wire_edits *edits, struct buf *out);
+/* A body of /v1/messages as one of /v1/chat/completions with the same meaning: system, text, images, tool use and tool
+ * results, tools, tool_choice, stop_sequences, sampling, metadata.user_id. ERR_INVALID names what has no counterpart.
+ */
+MUST_USE bool wire_messages_to_chat(struct arena *arena, const struct wire_request *request,
+                                    const struct wire_edits *edits, struct buf *out, struct error *err);
+
+/* ---- usage ---- */
+/* Tokens as they are sold: each token counts in exactly one of the first seven, whichever way the upstream counts. */
+struct wire_usage {
+  int64_t input;       /* read anew: neither from a cache, nor into one, nor audio */
+  int64_t cached;      /* read from a cache */
+  int64_t cache_write; /* written into one */
+  int64_t input_audio;
+  int64_t output; /* generated, neither reasoning nor audio; rejected predictions are output */
+  int64_t reasoning;
+  int64_t output_audio;
+  bool reported; /* by the upstream; false: an estimate from what passed */
+};
+/* All that went in, and all that came out. */
+int64_t wire_usage_input(const struct wire_usage *u);
+int64_t wire_usage_output(const struct wire_usage *u);
+/* A usage object of either shape as text. False when it is not one (null, wrong types, below zero, above 10^12): then
+ * *out is untouched. Details that exceed what they are part of are cut to it. */
+MUST_USE bool wire_usage_read(enum wire_door door, enum wire_shape shape, slice json, struct wire_usage *out);
+
+/* ---- answers ---- */
+struct wire_reader_options {
+  enum wire_door door;   /* the client's */
+  enum wire_shape shape; /* the upstream's; MESSAGES with OPENAI is turned back from chat */
+  bool stream;           /* text/event-stream comes, else one JSON text */
+  bool hide_usage;       /* streams of chat and completions whose client did not ask: usage is taken out again */
+  slice model;           /* public name, for answers that are made here; must outlive the reader */
+  const char *id;        /* of the call, likewise: "msg_..." of a turned answer is made of it */
+};
+/* Follows one answer. Whatever the borders of the pieces are, what comes out is the same. Memory is bounded: an event
+ * of a stream may be WIRE_EVENT_BYTES_MAX long, longer ones pass as they come without being read. */
+#define WIRE_EVENT_BYTES_MAX ((size_t)1 << 20)
+struct wire_reader;
+struct wire_reader *wire_reader_new(const struct wire_reader_options *options);
+void wire_reader_free(struct wire_reader *reader);
+/* Takes the next piece of the upstream's body; appends to `out` what may go to the client by now. What ends the answer
+ * (the last event of a stream, the last byte of a JSON text) is kept back for wire_reader_end. False when the answer
+ * can not be followed any longer (turned answers that are not JSON): then nothing more is to be sent. */
+MUST_USE bool wire_reader_take(struct wire_reader *reader, slice piece, struct buf *out, struct error *err);
+struct wire_outcome {
+  struct wire_usage usage; /* reported: the last that was; else estimated: output by wire_estimate of the text that
+                              passed, input zero (whoever asked knows the request) */
+  bool complete;           /* it ended as it should: [DONE], response.completed and the like, message_stop, a whole JSON
+                              text */
+  bool failed;             /* the upstream said inside a stream that it failed: an error event, response.failed */
+  bool generated;          /* something that counts as output passed */
+  uint64_t pieces;         /* events with generated content that passed */
+  char finish[32];         /* finish_reason, stop_reason or status as told; may be empty */
+  char tier[32];           /* service_tier as told; may be empty */
+  char model[WIRE_NAME_BYTES_MAX]; /* as the upstream names itself; may be empty */
+};
+/* As it stands now; may be asked at any time, also when the client has left. */
+void wire_reader_outcome(const struct wire_reader *reader, struct wire_outcome *out);
+/* Has the last event of a stream come? What follows is ignored. */
+bool wire_reader_is_done(const struct wire_reader *reader);
+/* The rest for the client: what was kept back. After an answer that is not complete (`why` is set) a stream ends with
+ * an error event in the client's shape that says so. */
+void wire_reader_end(struct wire_reader *reader, const char *why, struct buf *out);
+/* Tokens that so many bytes of text probably are, when nobody says: a quarter of the bytes, rounded up. */
+int64_t wire_estimate(uint64_t text_bytes);
+
+/* ---- errors ---- */
+/* An error body in the door's shape: OpenAI's {"error":{message,type,param,code}} or Anthropic's
+ * {"type":"error","error":{type,message},"request_id"}. `code` and `param` may be NULL. The type follows from the
+ * status. */
+void wire_error(enum wire_door door, int status, const char *message, const char *code, const char *param,
+                const char *request_id, struct buf *out);
+/* What an upstream answered instead of an answer, as an error body of the door's shape: message, type and code are kept
+ * when `body` is of either shape, else the message says the status. Never longer than 4 KiB. */
+void wire_error_from(enum wire_door door, int status, slice body, const char *request_id, struct buf *out);
+/* A comment that keeps a waiting client's stream alive. */
+#define WIRE_KEEP_ALIVE SLICE(": keep-alive\n\n")
+#endif
