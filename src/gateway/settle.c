@@ -1,0 +1,263 @@
+/* The end of a call: what it used and costs, its event and its share of the credit in one durable step, and only then
+ * the last bytes for the client. docs/gateway.md has the rule for each way to end. */
+#include "base/log.h"
+#include "gateway/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define FAILING_NS (NS_PER_S / 2)
+#define TOKENS_BYTES_MAX 8 /* pieces of a stream with more bytes than this hold several tokens each */
+
+/* ---- usage ---- */
+
+/* An upstream that reports more than it was allowed does not make a call dearer than what was held for it. */
+static void clip(int64_t *parts[], size_t count, int64_t most) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < count; i++) {
+    sum += *parts[i];
+  }
+  for (size_t i = 0; i < count && sum > most; i++) {
+    int64_t off = sum - most < *parts[i] ? sum - most : *parts[i];
+    *parts[i] -= off;
+    sum -= off;
+  }
+}
+
+static void clip_usage(const struct call *call, struct wire_usage *u) {
+  int64_t *inputs[] = {&u->input, &u->cached, &u->cache_write, &u->input_audio};
+  int64_t *outputs[] = {&u->output, &u->reasoning, &u->output_audio};
+  clip(inputs, 4, call->request.input_tokens_max);
+  clip(outputs, 3, call->door == WIRE_EMBEDDINGS ? 0 : call->max_tokens * call->request.choices);
+}
+
+/* When nobody said: model servers send a token a piece, unless the pieces are long. */
+static void estimate(const struct call *call, struct wire_outcome *o) {
+  int64_t by_bytes = o->usage.output, pieces = (int64_t)o->pieces;
+  bool long_pieces = by_bytes * 4 > pieces * TOKENS_BYTES_MAX;
+  o->usage.output = call->request.stream && !long_pieces ? pieces : by_bytes;
+  o->usage.input = wire_estimate((uint64_t)call->request.input_tokens_max);
+}
+
+static bool was_begun(const struct call *call) {
+  return call->first_byte.ns > 0 && call->reader != NULL;
+}
+
+bool call_price(struct call *call, enum call_end end, instant at, struct error *err) {
+  call->outcome = (struct wire_outcome){0};
+  if (call->reader) {
+    wire_reader_outcome(call->reader, &call->outcome);
+  }
+  if (!call->outcome.usage.reported && was_begun(call)) {
+    estimate(call, &call->outcome);
+  }
+  clip_usage(call, &call->outcome.usage);
+  call->charged = (end == END_OK || end == END_CLIENT_GONE) && was_begun(call) && !call->outcome.failed;
+  quote_fold(call->quote, &call->outcome.usage, call->counts);
+  pthread_mutex_lock(&call->buyer->lock);
+  bool ok = quote_price(call->terms, call->quote, call->counts, at, &call->aside, &call->paid, err);
+  pthread_mutex_unlock(&call->buyer->lock);
+  if (!call->charged) {
+    call->paid = (struct price_paid){0};
+  }
+  return ok;
+}
+
+/* The answer may say that it was served in another tier: then that one's price counts, if it is within what was held. */
+static void heed_tier(struct call *call, instant at) {
+  enum model_tier asked = call->tier;
+  struct error err = {0};
+  for (enum model_tier t = TIER_DEFAULT; t < MODEL_TIERS; t++) {
+    if (t == asked || !slice_is(slice_of(call->outcome.tier), model_tier_name(t)) ||
+        (call->model->tiers & (1u << t)) == 0) {
+      continue;
+    }
+    const struct quote *quote = call->quote;
+    struct price_paid paid = call->paid;
+    call->tier = t;
+    if (call->terms->allowance_count == 0 && call_quote(call, &err) && call->quote->sold &&
+        call_price(call, call->end, at, &err) && amount_cmp(call->paid.gross, call->held) <= 0) {
+      return;
+    }
+    call->tier = asked;
+    call->quote = quote;
+    call->paid = paid;
+    quote_fold(call->quote, &call->outcome.usage, call->counts);
+  }
+}
+
+bool call_period(const struct call *call, instant at, instant *out, struct error *err) {
+  struct period period;
+  if (!billing_period_at(call->buyer->account->payer, at, &period, err)) {
+    return false;
+  }
+  *out = period.to;
+  return true;
+}
+
+/* ---- on the core ---- */
+
+static bool add_spend(struct call *call, struct book *book, struct error *err) {
+  const struct customer *payer = call->buyer->account->payer;
+  amount gross = call->paid.gross;
+  if (amount_is_zero(gross)) {
+    return true;
+  }
+  return (call->buyer->account->unlimited ||
+          credit_unbilled_add(book_db(book), payer->id, slice_of(payer->currency->code), call->period_to, gross, err)) &&
+         (call->key_state == NULL ||
+          key_spend_add(book, call->key_state->family, call->key_period.from, gross, err));
+}
+
+static bool settle_apply(struct command *command, struct book *book, struct error *err) {
+  struct call *call = (struct call *)command;
+  enum verdict verdict;
+  return book_append(book, &call->event, 1, &verdict, err) &&
+         (verdict != EVENT_ACCEPTED || add_spend(call, book, err)) &&
+         (!call->noted || note_drop(book, call->event.id, err));
+}
+
+static void finish(struct http_request *r, void *context);
+
+static void settle_done(struct command *command, const struct error *err) {
+  struct call *call = (struct call *)command;
+  account_spent(call->buyer->account, call->paid.gross, err == NULL);
+  if (err) {
+    log_line(LOG_ERROR, http_request_id(call->http), "the call could not be booked: %s", err->message);
+    atomic_store(&call->gateway->failing_until_ns, clock_now().ns + FAILING_NS);
+    call->why = "The call could not be booked.";
+    call->unbooked = true;
+  }
+  http_on_edge(call->http, finish, call);
+}
+
+static void submit(struct call *call) {
+  struct error err = {0};
+  call->command = (struct command){.apply = settle_apply, .done = settle_done};
+  if (!core_submit(call->gateway->core, &call->command, &err)) {
+    call->next_waiting = call->edge->unsent;
+    call->edge->unsent = call;
+  }
+}
+
+void edge_submit_unsent(struct edge *edge) {
+  struct call *list = edge->unsent;
+  edge->unsent = NULL;
+  while (list) {
+    struct call *next = list->next_waiting;
+    submit(list);
+    list = next;
+  }
+}
+
+/* ---- before the core ---- */
+
+static void spend_held(struct call *call) {
+  pthread_mutex_lock(&call->buyer->lock);
+  if (call->charged) {
+    quote_take(call->terms, call->quote, call->counts, &call->aside);
+  } else {
+    quote_give_back(call->terms, call->quote, &call->aside);
+  }
+  call->set_aside = false;
+  pthread_mutex_unlock(&call->buyer->lock);
+  must(call->holds);
+  account_release(call->buyer->account, call->held, call->paid.gross);
+  call->holds = false;
+  if (call->key_state) {
+    key_spend_end(call->key_state, call->held, call->paid.gross);
+    call->key_holds = false;
+  }
+}
+
+void call_settle(struct call *call, enum call_end end) {
+  struct error err = {0};
+  if (call->settling) {
+    return;
+  }
+  call->settling = true;
+  call->end = end;
+  call->ended = clock_now();
+  if (!call_price(call, end, call->ended, &err) || !call_period(call, call->ended, &call->period_to, &err)) {
+    log_line(LOG_ERROR, http_request_id(call->http), "the call can not be priced: %s", err.message);
+    call->paid = (struct price_paid){0};
+    call->charged = false;
+  } else {
+    heed_tier(call, call->ended);
+  }
+  if (amount_cmp(call->paid.gross, call->held) > 0) {
+    log_line(LOG_ERROR, http_request_id(call->http), "the call costs more than was held for it");
+    call->paid.gross = call->held;
+  }
+  spend_held(call);
+  call_record(call->arena, call, call_end_name(end), call->ended, &call->event);
+  submit(call);
+}
+
+/* ---- the last bytes ---- */
+
+static int status_for_client(int upstream_status) {
+  switch (upstream_status) {
+  case 0:
+  case 401: /* it is the operator's key that was refused, and the operator's route that leads nowhere */
+  case 403:
+  case 404:
+    return 502;
+  default:
+    return upstream_status >= 400 ? upstream_status : 502;
+  }
+}
+
+static void answer_failure(struct call *call) {
+  int status = status_for_client(call->upstream_status);
+  bool hidden = status != call->upstream_status;
+  struct buf body;
+  char text[24];
+  buf_init(&body, 1u << 16);
+  wire_error_from(call->door, status, hidden ? (slice){0} : buf_slice(&call->refusal), http_request_id(call->http), &body);
+  if (status == 429 || status == 503) {
+    snprintf(text, sizeof text, "%lld", (long long)(call->retry_after_ms > 1000 ? call->retry_after_ms / 1000 : 1));
+    http_add_header(call->http, "retry-after", text);
+  }
+  http_answer(call->http, status, "application/json", buf_slice(&body));
+  buf_free(&body);
+}
+
+static void answer_rest(struct call *call) {
+  struct buf *out = &call->edge->piece;
+  out->len = 0;
+  wire_reader_end(call->reader, call->why, out);
+  bool broken = call->why != NULL && !call->request.stream;
+  if (broken && call->streaming) {
+    http_stream_abort(call->http);
+  } else if (broken) {
+    call->upstream_status = 502;
+    answer_failure(call);
+  } else {
+    if (!call->streaming) {
+      call_begin_answer(call);
+    }
+    http_stream_finish(call->http, buf_slice(out));
+  }
+}
+
+static void answer(struct call *call) {
+  if (call->gone) {
+    http_stream_abort(call->http);
+  } else if (call->reader && (call->streaming || call->upstream_status / 100 == 2)) {
+    call->why = call->why || call->end == END_OK ? call->why : "No server of this model could answer.";
+    answer_rest(call);
+  } else {
+    answer_failure(call);
+  }
+}
+
+/* On the edge, once the call is booked, or can not be. */
+static void finish(struct http_request *r, void *context) {
+  struct call *call = context;
+  (void)r;
+  must(call->magic == CALL_MAGIC);
+  call_leave_upstream(call);
+  call_tell(call, call->gone && !call->streaming ? 499 : call->streaming || call->end == END_OK ? 200 : 502);
+  answer(call);
+  call_close(call);
+}
