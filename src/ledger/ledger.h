@@ -84,6 +84,8 @@ MUST_USE bool ledger_sum(struct ledger *ledger, slice reference, slice cause, sl
                          struct error *err);
 /* What open holds reserve of an account, from the store alone: for who reads beside the writer. */
 MUST_USE bool ledger_held(struct db *db, slice account, slice currency, amount *out, struct error *err);
+/* The balance of an account, from the store alone; zero when there is none. */
+MUST_USE bool ledger_balance(struct db *db, slice account, slice currency, amount *out, struct error *err);
 /* What an open hold reserves, from the store alone; zero when there is none of that id. */
 MUST_USE bool ledger_hold_amount(struct db *db, slice id, amount *out, struct error *err);
 /* The open holds of a cause, by id, from the store alone. */

@@ -86,6 +86,34 @@ bool ledger_sum(struct ledger *l, slice reference, slice cause, slice currency, 
                   DB_VALUES(DB_T(reference), DB_T(cause), DB_T(currency)), add_amount, out, err);
 }
 
+struct latest {
+  int64_t sequence;
+  amount balance;
+};
+
+static bool take_latest(const struct db_row *row, void *context, struct error *err) {
+  struct latest *l = context;
+  if (db_int(row, 0) < l->sequence) {
+    return true;
+  }
+  l->sequence = db_int(row, 0);
+  return db_amount(row, 1, &l->balance, err);
+}
+
+bool ledger_balance(struct db *db, slice account, slice currency, amount *out, struct error *err) {
+  struct latest l = {0};
+  bool ok = db_query(db,
+                     "SELECT sequence, from_balance FROM transfer WHERE from_account = $1 AND currency = $2"
+                     " ORDER BY sequence DESC LIMIT 1",
+                     DB_VALUES(DB_T(account), DB_T(currency)), take_latest, &l, err) &&
+            db_query(db,
+                     "SELECT sequence, to_balance FROM transfer WHERE to_account = $1 AND currency = $2"
+                     " ORDER BY sequence DESC LIMIT 1",
+                     DB_VALUES(DB_T(account), DB_T(currency)), take_latest, &l, err);
+  *out = l.balance;
+  return ok;
+}
+
 struct holds {
   hold_each each;
   void *context;
