@@ -191,6 +191,15 @@ struct credit_unbilled {
 };
 MUST_USE bool credit_unbilled(struct db *db, slice customer, slice currency, struct credit_unbilled *out,
                               struct error *err);
+/* As the customer sees it, when `free_of_slice` of its slice is not in use by a call: that is available, and what is
+ * spent is no longer held. Without a line available + held + what of `unbilled` pockets hold = balance of the pockets.
+ */
+struct credit_standing {
+  amount available, held, unbilled; /* held: by what runs, and by other holds */
+  amount line_used;                 /* of the credit line, by usage and what runs; invoices come on top */
+};
+MUST_USE bool credit_standing(struct db *db, slice customer, slice currency, instant at, amount free_of_slice,
+                              struct credit_standing *out, struct error *err);
 /* What invoices leave of a customer's credit line: the line less what is owed on its receivable, not below 0. Not asked
  * of customers with unlimited_credit. `*owed` (may be NULL): that. */
 MUST_USE bool credit_line_left(struct db *db, const struct customer *customer, amount *owed, amount *out,

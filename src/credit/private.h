@@ -5,6 +5,13 @@
 
 #define POCKET_BREAKAGE SLICE("revenue/breakage")
 
+static inline amount smaller(amount a, amount b) {
+  return amount_cmp(a, b) < 0 ? a : b;
+}
+static inline amount larger(amount a, amount b) {
+  return amount_cmp(a, b) > 0 ? a : b;
+}
+
 struct grant_list {
   struct arena *arena;
   VEC(struct credit_grant) items;

@@ -2,13 +2,6 @@
 #include "credit/private.h"
 #include <stdlib.h>
 
-static amount smaller(amount a, amount b) {
-  return amount_cmp(a, b) < 0 ? a : b;
-}
-static amount larger(amount a, amount b) {
-  return amount_cmp(a, b) > 0 ? a : b;
-}
-
 static struct unbilled_part *part_of(struct unbilled *u, slice account) {
   for (size_t i = 0; i < u->parts.count; i++) {
     if (slice_eq(u->parts.items[i].account, account)) {

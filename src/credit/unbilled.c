@@ -186,6 +186,39 @@ bool credit_unbilled(struct db *db, slice customer, slice currency, struct credi
   return ok;
 }
 
+/* Usage lies on the pockets first; of what is beyond it, the line is the first to be free. */
+static bool stand(const struct credit_unbilled *u, const struct credit_balance *b, amount free_of_slice,
+                  struct credit_standing *out, struct error *err) {
+  amount spent_in_pockets = smaller(u->spent, u->in_pockets), spent_on_line, line_rest, pocket_rest, line_free,
+         pocket_free;
+  if (!amount_sub(u->spent, spent_in_pockets, &spent_on_line, err) ||
+      !amount_sub(u->on_line, smaller(spent_on_line, u->on_line), &line_rest, err) ||
+      !amount_sub(u->in_pockets, spent_in_pockets, &pocket_rest, err)) {
+    return false;
+  }
+  line_free = smaller(larger(free_of_slice, AMOUNT_ZERO), line_rest);
+  if (!amount_sub(free_of_slice, line_free, &pocket_free, err)) {
+    return false;
+  }
+  pocket_free = smaller(larger(pocket_free, AMOUNT_ZERO), pocket_rest);
+  out->unbilled = u->spent;
+  return amount_add(b->available, pocket_free, &out->available, err) &&
+         amount_sub(b->held, spent_in_pockets, &out->held, err) &&
+         amount_sub(out->held, pocket_free, &out->held, err) && amount_sub(u->on_line, line_free, &out->line_used, err);
+}
+
+bool credit_standing(struct db *db, slice customer, slice currency, instant at, amount free_of_slice,
+                     struct credit_standing *out, struct error *err) {
+  struct arena *arena = arena_new();
+  struct credit_unbilled u;
+  struct credit_balance b;
+  *out = (struct credit_standing){0};
+  bool ok = credit_unbilled(db, customer, currency, &u, err) &&
+            credit_balance(arena, db, customer, currency, at, &b, err) && stand(&u, &b, free_of_slice, out, err);
+  arena_free(arena);
+  return ok;
+}
+
 bool credit_line_left(struct db *db, const struct customer *customer, amount *owed, amount *out, struct error *err) {
   struct arena *arena = arena_new();
   amount balance, due = AMOUNT_ZERO;

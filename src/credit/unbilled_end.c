@@ -3,10 +3,6 @@
 #include "credit/private.h"
 #include <stdlib.h>
 
-static amount smaller(amount a, amount b) {
-  return amount_cmp(a, b) < 0 ? a : b;
-}
-
 /* ---- what ends ---- */
 
 /* Its usage takes what it still needs out of the slice, as the next reserve would have. *freed: all it had. */
