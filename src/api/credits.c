@@ -229,6 +229,42 @@ static void put_pockets(struct json_out *w, const struct credit_balance *b) {
   json_close_array(w);
 }
 
+static bool put_line(struct json_out *w, struct db *db, const struct customer *customer, amount used,
+                     struct error *err) {
+  amount owed, left;
+  if (!customer->unlimited_credit && amount_is_zero(customer->credit_line)) {
+    return true;
+  }
+  if (!credit_line_left(db, customer, &owed, &left, err) || !amount_add(used, owed, &owed, err) ||
+      !amount_sub(left, used, &left, err)) {
+    return false;
+  }
+  json_key(w, "line");
+  json_open_object(w);
+  if (customer->unlimited_credit) {
+    json_put_bool(w, "unlimited", true);
+  } else {
+    json_put_amount(w, "limit", customer->credit_line);
+    json_put_amount(w, "available", amount_cmp(left, AMOUNT_ZERO) > 0 ? left : AMOUNT_ZERO);
+  }
+  json_put_amount(w, "used", owed);
+  json_close_object(w);
+  return true;
+}
+
+/* `free_of_slice`: what of the customer's slice no running call has. */
+static bool put_standing(struct json_out *w, struct db *db, const struct customer *customer, instant now,
+                         amount free_of_slice, struct error *err) {
+  struct credit_standing s;
+  if (!credit_standing(db, customer->id, slice_of(customer->currency->code), now, free_of_slice, &s, err)) {
+    return false;
+  }
+  json_put_amount(w, "available", s.available);
+  json_put_amount(w, "held", s.held);
+  json_put_amount(w, "unbilled", s.unbilled);
+  return put_line(w, db, customer, s.line_used, err);
+}
+
 bool balance_read(struct api_call *call, struct book *book, struct error *err) {
   const struct customer *customer = catalog_customer(book_catalog(book), call->customer);
   struct credit_balance b;
@@ -244,8 +280,9 @@ bool balance_read(struct api_call *call, struct book *book, struct error *err) {
   json_open_object(w);
   json_put_str(w, "customer", customer->id);
   json_put_cstr(w, "currency", customer->currency->code);
-  json_put_amount(w, "available", b.available);
-  json_put_amount(w, "held", b.held);
+  if (!put_standing(w, book_db(book), customer, now, AMOUNT_ZERO, err)) {
+    return false;
+  }
   put_pockets(w, &b);
   json_key(w, "credits"); /* in the order they are spent */
   json_open_array(w);

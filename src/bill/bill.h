@@ -176,7 +176,8 @@ MUST_USE bool commitment_states(struct arena *arena, struct db *db, slice custom
 /* One step, inside the caller's transaction: number, document, and transfers: exact charges per product from
  * "customer/ID/receivable" to "revenue/PRODUCT", tax to "tax/NAME", rounding to or from "rounding", credit from its
  * pocket to the receivable; what commitments buy and draw to and from account_commitment, what expires of them from
- * there to "revenue/breakage". The credit is taken from its grants: ERR_CONFLICT when one has less by now, then the
+ * there to "revenue/breakage". What was reserved for
+ * its usage ends first (credit_unbilled_end). The credit is taken from its grants: ERR_CONFLICT when one has less by now, then the
  * draft is to be made anew. What is covered by credit is paid at once. When the customer already has a finalized (not
  * void) invoice of this period `*existed` is set and that one's id is returned: never two.
  */

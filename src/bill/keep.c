@@ -170,6 +170,12 @@ bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger,
   if (*existed) {
     return true;
   }
+  /* What is billed in advance is no usage: an opening leaves the reservation as it is. */
+  if (draft->part.len == 0 &&
+      !credit_unbilled_end(db, ledger, draft->customer->id, slice_of(draft->customer->currency->code), draft->period.to,
+                           now, err)) {
+    return false;
+  }
   slice series, number;
   size_t use_count;
   const struct credit_use *uses = credit_uses(arena, draft, &use_count);

@@ -2,11 +2,27 @@
 #include "book/private.h"
 #include "credit/credit.h"
 
+/* An invoice of a period has what is reserved for its usage as well; an opening holds none. */
+static bool credit_of(struct book *book, struct rating_set *set, const struct rating *rating, struct credit_grants *out,
+                      struct error *err) {
+  slice id = rating->customer->id, currency = slice_of(rating->customer->currency->code);
+  return rating->opening
+             ? credit_open(set->arena, book->db, id, currency, set->as_of, out, err)
+             : credit_open_to_invoice(set->arena, book->db, id, currency, rating->period.to, set->as_of, out, err);
+}
+
+/* Nothing is to be billed for the period: nothing stays reserved for it. */
+static bool end_empty(struct book *book, const struct rating *rating, instant now, struct error *err) {
+  return rating->opening ||
+         credit_unbilled_end(book->db, book->ledger, rating->customer->id, slice_of(rating->customer->currency->code),
+                             rating->period.to, now, err);
+}
+
 bool book_invoice(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
                   struct error *err) {
   const struct customer *customer = rating->customer;
   struct credit_grants grants;
-  if (!credit_open(set->arena, book->db, customer->id, slice_of(customer->currency->code), set->as_of, &grants, err)) {
+  if (!credit_of(book, set, rating, &grants, err)) {
     return false;
   }
   struct commitment_state *commitments;
@@ -29,7 +45,7 @@ bool book_finalize(struct book *book, struct rating_set *set, const struct ratin
     return false;
   }
   if (out->line_count == 0) {
-    return true;
+    return end_empty(book, rating, set->as_of, err);
   }
   if (!invoice_finalize(set->arena, book->db, book->ledger, out, set->as_of, set->journal_position, existed, id, err)) {
     return false;

@@ -94,7 +94,8 @@ bool credit_check(struct db *db, struct ledger *ledger, void (*bad)(void *contex
   for (size_t i = 0; ok && i < list.items.count; i++) {
     ok = check_grant(&c, &list.items.items[i], err);
   }
-  ok = ok && ledger_accounts(ledger, SLICE("customer/"), check_pocket, &c, err);
+  ok = ok && ledger_accounts(ledger, SLICE("customer/"), check_pocket, &c, err) &&
+       check_unbilled(db, ledger, bad, context, err);
   vec_free(&list.items);
   map_free(&c.left);
   arena_free(c.arena);

@@ -144,6 +144,67 @@ MUST_USE bool credit_release(struct db *db, struct ledger *ledger, slice hold_id
  * in the same transaction. */
 MUST_USE bool credit_consume(struct db *db, slice pocket, slice currency, amount amount, slice reference, instant now,
                              struct error *err);
+
+/* ---- usage that is not invoiced yet ----
+ * What was used since the last invoice is *unbilled*: it stays reserved, on the customer's pockets and then on its
+ * credit line, until the invoice of its period ends the reservation and draws exactly. A *slice* is reserved in advance
+ * for calls that run; its owner divides it in memory. Between two reserves usage is covered by the slice, so always
+ *   reserved + slice >= spent + what runs,   as long as what runs + what was spent since the last reserve <= granted.
+ * Both are one hold a pocket (and one on the line, "customer/ID/line"), without an end: credit under it does not
+ * expire. All inside the caller's transaction. A customer's slice is for one product: what was reserved of a pocket for
+ * one is not looked at again when another is named later. */
+
+/* What was used, >= 0, of the period that ends at `period_to`. Nothing is checked: the caller had it in its slice. */
+MUST_USE bool credit_unbilled_add(struct db *db, slice customer, slice currency, instant period_to, amount amount,
+                                  struct error *err);
+struct credit_slice_request {
+  slice customer, currency;
+  slice product; /* credit with this scope is used as well; may be empty */
+  amount wanted; /* to be reserved beyond all that is spent: for what runs, and some more */
+  amount least;  /* when not even this can be had, no more is taken than is reserved already; may be 0 */
+  amount line;   /* may be reserved on the credit line at most: credit_line_left; 0 without one */
+};
+/* Makes the reservations equal to what is spent, out of the slice, and the slice as much of `wanted` as there is:
+ * pockets in the order of credit_order, then the line. `*granted` <= wanted is the slice from now on; it is less than
+ * it was when `wanted` is less, or when usage took of it and there is no more. A line that is made smaller than what is
+ * held on it keeps that and gives no more. ERR_INVALID: an amount below 0. */
+MUST_USE bool credit_slice_reserve(struct db *db, struct ledger *ledger, const struct credit_slice_request *request,
+                                   instant now, amount *granted, struct error *err);
+/* Nothing runs: the slice ends, what is spent stays reserved. */
+MUST_USE bool credit_slice_release(struct db *db, struct ledger *ledger, slice customer, slice currency, instant now,
+                                   struct error *err);
+/* The same for every customer, to be called before the first slice is given: calls that died with the process end, what
+ * was settled before is spent. *count: slices that were left. */
+MUST_USE bool credit_slices_recover(struct db *db, struct ledger *ledger, instant now, size_t *count,
+                                    struct error *err);
+/* The invoice of the period that ends at `period_to` is being made: what was spent until then is taken out of the slice
+ * where it was not reserved yet, and all of it is free, for the invoice to draw. Pockets go first, in order, the line
+ * last. Expired credit that it stood on can be used for CREDIT_RETURN_DAYS. */
+MUST_USE bool credit_unbilled_end(struct db *db, struct ledger *ledger, slice customer, slice currency,
+                                  instant period_to, instant now, struct error *err);
+/* What credit_open would give after credit_unbilled_end, without changing anything: for a draft of that invoice. */
+MUST_USE bool credit_open_to_invoice(struct arena *arena, struct db *db, slice customer, slice currency,
+                                     instant period_to, instant at, struct credit_grants *out, struct error *err);
+struct credit_unbilled {
+  amount spent, reserved, slice;
+  amount in_pockets, on_line; /* where reserved + slice is held */
+};
+MUST_USE bool credit_unbilled(struct db *db, slice customer, slice currency, struct credit_unbilled *out,
+                              struct error *err);
+/* As the customer sees it, when `free_of_slice` of its slice is not in use by a call: that is available, and what is
+ * spent is no longer held. Without a line available + held + what of `unbilled` pockets hold = balance of the pockets.
+ */
+struct credit_standing {
+  amount available, held, unbilled; /* held: by what runs, and by other holds */
+  amount line_used;                 /* of the credit line, by usage and what runs; invoices come on top */
+};
+MUST_USE bool credit_standing(struct db *db, slice customer, slice currency, instant at, amount free_of_slice,
+                              struct credit_standing *out, struct error *err);
+/* What invoices leave of a customer's credit line: the line less what is owed on its receivable, not below 0. Not asked
+ * of customers with unlimited_credit. `*owed` (may be NULL): that. */
+MUST_USE bool credit_line_left(struct db *db, const struct customer *customer, amount *owed, amount *out,
+                               struct error *err);
+
 #define CREDIT_POCKET_MAX 256
 /* The pocket of grants with this scope: "customer/ID/credit", or "customer/ID/credit/scope-..." */
 char *credit_pocket(slice customer, const slice *scope, size_t scope_count, char name[CREDIT_POCKET_MAX]);

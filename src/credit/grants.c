@@ -31,6 +31,11 @@ const struct db_migration credit_migrations[] = {
      " state TEXT NOT NULL, created INTEGER NOT NULL, decided INTEGER NOT NULL);"
      "CREATE UNIQUE INDEX top_up_open ON top_up(customer) WHERE state = 'requested';"
      "CREATE INDEX top_up_customer ON top_up(customer, created);"},
+    {"credit-4-unbilled",
+     "CREATE TABLE credit_unbilled(customer TEXT NOT NULL, currency TEXT NOT NULL, period_to INTEGER NOT NULL,"
+     " spent TEXT NOT NULL, reserved TEXT NOT NULL, PRIMARY KEY(customer, currency, period_to));"
+     "CREATE TABLE credit_slice(customer TEXT NOT NULL, currency TEXT NOT NULL, amount TEXT NOT NULL,"
+     " PRIMARY KEY(customer, currency));"},
 };
 const size_t credit_migration_count = sizeof credit_migrations / sizeof *credit_migrations;
 

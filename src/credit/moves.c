@@ -107,33 +107,35 @@ static bool take_owner(const struct db_row *row, void *context, struct error *er
   return true;
 }
 
-static bool expire_of(struct db *db, struct ledger *ledger, const struct owner *o, instant now, size_t *count,
-                      struct error *err) {
+bool expire_of(struct db *db, struct ledger *ledger, slice customer, slice currency, instant now, size_t *count,
+               struct error *err) {
   struct grant_list all = {.arena = arena_new()};
-  bool ok = load_open(db, o->customer, o->currency, now, &all, err);
+  bool ok = load_open(db, customer, currency, now, &all, err);
   for (size_t i = 0; ok && i < all.items.count; i++) {
     const struct credit_grant *g = &all.items.items[i];
-    if (g->expires.ns > now.ns || amount_is_zero(g->available)) {
-      continue;
+    if (has_expired_part(g, now)) {
+      ok = take_out(db, ledger, g, g->state == CREDIT_REVOKED ? MOVE_REVOKE : MOVE_EXPIRE, g->available, now, err);
+      *count += ok;
     }
-    ok = take_out(db, ledger, g, g->state == CREDIT_REVOKED ? MOVE_REVOKE : MOVE_EXPIRE, g->available, now, err);
-    *count += ok;
   }
   vec_free(&all.items);
   arena_free(all.arena);
   return ok;
 }
 
+static bool load_owners(struct db *db, instant now, struct owners *out, struct error *err) {
+  return db_query(db,
+                  "SELECT DISTINCT customer, currency FROM credit_grant WHERE expires <= $1 AND remaining <> '0'"
+                  " ORDER BY customer, currency",
+                  DB_VALUES(DB_I(now.ns)), take_owner, out, err);
+}
+
 bool credit_expire(struct db *db, struct ledger *ledger, instant now, size_t *count, struct error *err) {
   struct owners owners = {.arena = arena_new()};
   *count = 0;
-  bool ok = credit_activate(db, ledger, (slice){0}, now, err) &&
-            db_query(db,
-                     "SELECT DISTINCT customer, currency FROM credit_grant WHERE expires <= $1 AND remaining <> '0'"
-                     " ORDER BY customer, currency",
-                     DB_VALUES(DB_I(now.ns)), take_owner, &owners, err);
+  bool ok = credit_activate(db, ledger, (slice){0}, now, err) && load_owners(db, now, &owners, err);
   for (size_t i = 0; ok && i < owners.list.count; i++) {
-    ok = expire_of(db, ledger, &owners.list.items[i], now, count, err);
+    ok = expire_of(db, ledger, owners.list.items[i].customer, owners.list.items[i].currency, now, count, err);
   }
   vec_free(&owners.list);
   arena_free(owners.arena);
@@ -147,12 +149,30 @@ static bool take_any(const struct db_row *row, void *context, struct error *err)
   return true;
 }
 
+/* What holds reserve of expired credit may stand for months: that alone is nothing to do. */
+static bool is_due_of(struct db *db, const struct owner *o, instant now, bool *out, struct error *err) {
+  struct grant_list all = {.arena = arena_new()};
+  bool ok = load_open(db, o->customer, o->currency, now, &all, err);
+  for (size_t i = 0; ok && i < all.items.count; i++) {
+    *out = *out || has_expired_part(&all.items.items[i], now);
+  }
+  vec_free(&all.items);
+  arena_free(all.arena);
+  return ok;
+}
+
 bool credit_is_due(struct db *db, instant now, bool *out, struct error *err) {
+  struct owners owners = {.arena = arena_new()};
   *out = false;
-  return db_query(db, "SELECT 1 FROM credit_grant WHERE expires <= $1 AND remaining <> '0' LIMIT 1",
-                  DB_VALUES(DB_I(now.ns)), take_any, out, err) &&
-         db_query(db, "SELECT 1 FROM credit_grant WHERE state = 0 AND effective <= $1 LIMIT 1", DB_VALUES(DB_I(now.ns)),
-                  take_any, out, err);
+  bool ok = db_query(db, "SELECT 1 FROM credit_grant WHERE state = 0 AND effective <= $1 LIMIT 1",
+                     DB_VALUES(DB_I(now.ns)), take_any, out, err) &&
+            (*out || load_owners(db, now, &owners, err));
+  for (size_t i = 0; ok && !*out && i < owners.list.count; i++) {
+    ok = is_due_of(db, &owners.list.items[i], now, out, err);
+  }
+  vec_free(&owners.list);
+  arena_free(owners.arena);
+  return ok;
 }
 
 /* ---- invoices ---- */

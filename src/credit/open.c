@@ -6,8 +6,12 @@ bool is_usable(const struct credit_grant *g, instant at) {
   return g->state != CREDIT_REVOKED && g->effective.ns <= at.ns && at.ns < g->expires.ns;
 }
 
+bool has_expired_part(const struct credit_grant *g, instant at) {
+  return g->expires.ns <= at.ns && !amount_is_zero(g->available);
+}
+
 /* Settling takes from the grants of a pocket in order, so a hold stands on the first ones: they go `held` deep. */
-static bool reserve(struct grant_list *list, slice pocket, instant at, amount held, struct error *err) {
+bool reserve(struct grant_list *list, slice pocket, instant at, amount held, struct error *err) {
   for (size_t i = 0; i < list->items.count; i++) {
     struct credit_grant *g = &list->items.items[i];
     if (!slice_eq(g->pocket, pocket) || (g->state == CREDIT_FUTURE && g->effective.ns > at.ns)) {
@@ -50,17 +54,23 @@ bool load_open(struct db *db, slice customer, slice currency, instant at, struct
   return true;
 }
 
+void give_usable(struct arena *arena, const struct grant_list *list, instant at, struct credit_grants *out) {
+  struct credit_grant *items = arena_array(arena, list->items.count + 1, sizeof *items);
+  *out = (struct credit_grants){.items = items};
+  for (size_t i = 0; i < list->items.count; i++) {
+    const struct credit_grant *g = &list->items.items[i];
+    if (is_usable(g, at) && !amount_is_zero(g->available)) {
+      items[out->count++] = *g;
+    }
+  }
+}
+
 bool credit_open(struct arena *arena, struct db *db, slice customer, slice currency, instant at,
                  struct credit_grants *out, struct error *err) {
   struct grant_list list = {.arena = arena};
   bool ok = load_open(db, customer, currency, at, &list, err);
-  struct credit_grant *items = arena_array(arena, list.items.count + 1, sizeof *items);
-  *out = (struct credit_grants){.items = items};
-  for (size_t i = 0; ok && i < list.items.count; i++) {
-    const struct credit_grant *g = &list.items.items[i];
-    if (is_usable(g, at) && !amount_is_zero(g->available)) {
-      items[out->count++] = *g;
-    }
+  if (ok) {
+    give_usable(arena, &list, at, out);
   }
   vec_free(&list.items);
   return ok;

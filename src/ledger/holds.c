@@ -1,4 +1,5 @@
-/* Holds: reserve, then settle up to the held amount or release; each step idempotent under the hold's id. */
+/* Holds: reserve, then settle up to the held amount or release; each step idempotent under the hold's id. And one kind
+ * that is set to an amount again and again. */
 #include "ledger/private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +25,15 @@ static bool take_hold(const struct db_row *row, void *context, struct error *err
   return db_amount(row, 3, &h->transfer.amount, err) && db_amount(row, 7, &h->settled, err);
 }
 
-static bool find_hold(struct ledger *l, slice id, struct hold *out, struct error *err) {
+static bool find_hold(struct db *db, slice id, struct hold *out, struct error *err) {
   return db_query(
-      l->db,
-      "SELECT from_account, to_account, currency, amount, cause, reference, state, settled FROM hold WHERE id = $1",
+      db, "SELECT from_account, to_account, currency, amount, cause, reference, state, settled FROM hold WHERE id = $1",
       DB_VALUES(DB_T(id)), take_hold, out, err);
 }
 
-static bool same_hold(const struct transfer *a, const struct transfer *b) {
+static bool is_of(const struct transfer *a, const struct transfer *b) {
   return slice_eq(a->from, b->from) && slice_eq(a->to, b->to) && slice_eq(a->currency, b->currency) &&
-         amount_cmp(a->amount, b->amount) == 0 && slice_eq(a->cause, b->cause) && slice_eq(a->reference, b->reference);
+         slice_eq(a->cause, b->cause) && slice_eq(a->reference, b->reference);
 }
 
 static bool change_held(struct ledger *l, struct account *a, amount by, bool more, struct error *err) {
@@ -64,8 +64,8 @@ bool ledger_hold(struct ledger *l, const struct transfer *t, instant expires, en
                  struct error *err) {
   struct hold h = {.arena = arena_new()};
   must(l->magic == LEDGER_MAGIC && db_in_transaction(l->db));
-  bool ok = ledger_check_transfer(t, err) && find_hold(l, t->id, &h, err);
-  if (ok && h.found && !same_hold(&h.transfer, t)) {
+  bool ok = ledger_check_transfer(t, err) && find_hold(l->db, t->id, &h, err);
+  if (ok && h.found && !(is_of(&h.transfer, t) && amount_cmp(h.transfer.amount, t->amount) == 0)) {
     ok = error_set(err, ERR_CONFLICT, "hold " SLICE_FMT " was made before with other content", SLICE_ARG(t->id));
   }
   if (ok && !h.found) {
@@ -75,6 +75,58 @@ bool ledger_hold(struct ledger *l, const struct transfer *t, instant expires, en
   arena_free(h.arena);
   return ok;
 }
+
+/* ---- one that grows and shrinks ---- */
+
+/* More of it has to be there; less always is. */
+static bool change_open(struct ledger *l, const struct transfer *t, instant expires, amount was, struct error *err) {
+  struct account *a = ledger_place(l, t->from, t->currency);
+  amount more;
+  if (!amount_sub(t->amount, was, &more, err)) {
+    return false;
+  }
+  bool grows = amount_cmp(more, AMOUNT_ZERO) > 0;
+  bool ok = !grows || ledger_check_floor(a, more, err);
+  if (ok && amount_is_zero(t->amount)) {
+    ok = db_run(l->db, "DELETE FROM hold WHERE id = $1", DB_VALUES(DB_T(t->id)), NULL, err);
+  } else if (ok) {
+    ok = db_run(l->db, "UPDATE hold SET amount = $2, time = $3, expires = $4 WHERE id = $1",
+                DB_VALUES(DB_T(t->id), DB_A(t->amount), DB_I(t->time.ns), DB_I(expires.ns)), NULL, err);
+  }
+  return ok && (amount_is_zero(more) || change_held(l, a, grows ? more : amount_negate(more), grows, err));
+}
+
+static bool change_found(struct ledger *l, const struct transfer *t, instant expires, const struct hold *h,
+                         struct error *err) {
+  if (!h->found) {
+    return amount_is_zero(t->amount) || (ledger_check_transfer(t, err) && new_hold(l, t, expires, err));
+  }
+  if (!slice_is(h->state, "open") || !is_of(&h->transfer, t)) {
+    return error_set(err, ERR_CONFLICT, "hold " SLICE_FMT " %s", SLICE_ARG(t->id),
+                     slice_is(h->state, "open") ? "was made with other content" : "has ended already");
+  }
+  return change_open(l, t, expires, h->transfer.amount, err);
+}
+
+bool ledger_change_hold(struct ledger *l, const struct transfer *t, instant expires, struct error *err) {
+  struct hold h = {.arena = arena_new()};
+  must(l->magic == LEDGER_MAGIC && db_in_transaction(l->db));
+  bool ok = amount_cmp(t->amount, AMOUNT_ZERO) >= 0
+                ? find_hold(l->db, t->id, &h, err) && change_found(l, t, expires, &h, err)
+                : error_set(err, ERR_INVALID, "hold " SLICE_FMT ": the amount should not be below 0", SLICE_ARG(t->id));
+  arena_free(h.arena);
+  return ok;
+}
+
+bool ledger_hold_amount(struct db *db, slice id, amount *out, struct error *err) {
+  struct hold h = {.arena = arena_new()};
+  bool ok = find_hold(db, id, &h, err);
+  *out = ok && h.found && slice_is(h.state, "open") ? h.transfer.amount : AMOUNT_ZERO;
+  arena_free(h.arena);
+  return ok;
+}
+
+/* ---- ending one ---- */
 
 static bool finish(struct ledger *l, slice id, const struct hold *h, const char *state, amount settled,
                    struct error *err) {
@@ -117,7 +169,7 @@ static bool settle_found(struct ledger *l, slice id, struct hold *h, amount valu
 bool ledger_settle(struct ledger *l, slice hold_id, amount value, instant time, struct error *err) {
   struct hold h = {.arena = arena_new()};
   must(db_in_transaction(l->db));
-  bool ok = find_hold(l, hold_id, &h, err) && settle_found(l, hold_id, &h, value, time, err);
+  bool ok = find_hold(l->db, hold_id, &h, err) && settle_found(l, hold_id, &h, value, time, err);
   arena_free(h.arena);
   return ok;
 }
@@ -139,7 +191,7 @@ bool ledger_release(struct ledger *l, slice hold_id, instant time, struct error 
   struct hold h = {.arena = arena_new()};
   (void)time;
   must(db_in_transaction(l->db));
-  bool ok = find_hold(l, hold_id, &h, err) && release_found(l, hold_id, &h, err);
+  bool ok = find_hold(l->db, hold_id, &h, err) && release_found(l, hold_id, &h, err);
   arena_free(h.arena);
   return ok;
 }

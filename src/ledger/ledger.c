@@ -26,15 +26,26 @@ const size_t ledger_migration_count = sizeof ledger_migrations / sizeof *ledger_
 
 /* ---- accounts in memory ---- */
 
+#define PLACE_KEY_BYTES (2 * LEDGER_ID_BYTES_MAX + 320)
+static slice place_key(slice name, slice currency, char text[PLACE_KEY_BYTES]) {
+  int length = snprintf(text, PLACE_KEY_BYTES, SLICE_FMT "\n" SLICE_FMT, SLICE_ARG(name), SLICE_ARG(currency));
+  must(length > 0 && length < PLACE_KEY_BYTES);
+  return (slice){text, (size_t)length};
+}
+
+struct account *ledger_find(struct ledger *l, slice name, slice currency) {
+  char text[PLACE_KEY_BYTES];
+  return map_get(&l->places, place_key(name, currency, text));
+}
+
 struct account *ledger_place(struct ledger *l, slice name, slice currency) {
-  char key[2 * LEDGER_ID_BYTES_MAX + 320];
-  int length = snprintf(key, sizeof key, SLICE_FMT "\n" SLICE_FMT, SLICE_ARG(name), SLICE_ARG(currency));
-  must(length > 0 && (size_t)length < sizeof key);
-  struct account *a = map_get(&l->places, (slice){key, (size_t)length});
+  char text[PLACE_KEY_BYTES];
+  slice key = place_key(name, currency, text);
+  struct account *a = map_get(&l->places, key);
   if (a == NULL) {
     a = arena_alloc(l->arena, sizeof *a);
     *a = (struct account){.name = arena_copy(l->arena, name), .currency = arena_copy(l->arena, currency)};
-    *map_put(&l->places, arena_copy(l->arena, (slice){key, (size_t)length})) = a;
+    *map_put(&l->places, arena_copy(l->arena, key)) = a;
     vec_push(&l->accounts, a);
   }
   return a;

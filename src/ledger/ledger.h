@@ -58,6 +58,10 @@ MUST_USE bool ledger_settle(struct ledger *ledger, slice hold_id, amount amount,
 MUST_USE bool ledger_release(struct ledger *ledger, slice hold_id, instant time, struct error *err);
 MUST_USE bool ledger_expire(struct ledger *ledger, instant now, size_t *released, struct error *err);
 MUST_USE bool ledger_expiry_is_due(struct db *db, instant now, bool *due, struct error *err);
+/* Sets an open hold to `t->amount`, up or down: makes it when there is none, ends it without a trace at zero, so that a
+ * reservation that grows stays one row. More than before has to be there: ERR_FUNDS. ERR_CONFLICT: a hold of that id
+ * was made with other accounts, currency, cause or reference, or has ended. */
+MUST_USE bool ledger_change_hold(struct ledger *ledger, const struct transfer *t, instant expires, struct error *err);
 void ledger_done(struct ledger *ledger);
 void ledger_undo(struct ledger *ledger);
 
@@ -80,6 +84,17 @@ MUST_USE bool ledger_sum(struct ledger *ledger, slice reference, slice cause, sl
                          struct error *err);
 /* What open holds reserve of an account, from the store alone: for who reads beside the writer. */
 MUST_USE bool ledger_held(struct db *db, slice account, slice currency, amount *out, struct error *err);
+/* The balance of an account, from the store alone; zero when there is none. */
+MUST_USE bool ledger_balance(struct db *db, slice account, slice currency, amount *out, struct error *err);
+/* What an open hold reserves, from the store alone; zero when there is none of that id. */
+MUST_USE bool ledger_hold_amount(struct db *db, slice id, amount *out, struct error *err);
+/* The open holds of a cause, by id, from the store alone. */
+struct open_hold {
+  slice id, from, currency, reference;
+  amount amount;
+};
+typedef bool (*hold_each)(void *context, const struct open_hold *h, struct error *err);
+MUST_USE bool ledger_open_holds(struct db *db, slice cause, hold_each each, void *context, struct error *err);
 /* The invariants over the stored rows and the memory: every currency sums to zero; balance = sum of entries; running
  * balances chain; held = open holds; no account below its floor. Each break is told to `bad`. */
 MUST_USE bool ledger_check(struct ledger *ledger, void (*bad)(void *context, const char *what), void *context,

@@ -21,6 +21,7 @@ struct ledger {
 
 /* The account, made in memory when it is not there yet. */
 struct account *ledger_place(struct ledger *l, slice name, slice currency);
+struct account *ledger_find(struct ledger *l, slice name, slice currency); /* NULL when there is none */
 /* Remembers the account as it is, before it changes. */
 void ledger_touch(struct ledger *l, struct account *a);
 MUST_USE bool ledger_check_transfer(const struct transfer *t, struct error *err);

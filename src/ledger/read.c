@@ -8,11 +8,8 @@ static bool in_use(const struct account *a) {
 }
 
 bool ledger_account(struct ledger *l, slice name, slice currency, struct account *out, struct error *err) {
-  for (size_t i = 0; i < l->accounts.count; i++) {
-    const struct account *a = l->accounts.items[i];
-    if (!slice_eq(a->name, name) || !slice_eq(a->currency, currency) || !in_use(a)) {
-      continue;
-    }
+  const struct account *a = ledger_find(l, name, currency);
+  if (a && in_use(a)) {
     *out = *a;
     return true;
   }
@@ -87,6 +84,54 @@ bool ledger_sum(struct ledger *l, slice reference, slice cause, slice currency, 
   *out = AMOUNT_ZERO;
   return db_query(l->db, "SELECT amount FROM transfer WHERE reference = $1 AND cause = $2 AND currency = $3",
                   DB_VALUES(DB_T(reference), DB_T(cause), DB_T(currency)), add_amount, out, err);
+}
+
+struct latest {
+  int64_t sequence;
+  amount balance;
+};
+
+static bool take_latest(const struct db_row *row, void *context, struct error *err) {
+  struct latest *l = context;
+  if (db_int(row, 0) < l->sequence) {
+    return true;
+  }
+  l->sequence = db_int(row, 0);
+  return db_amount(row, 1, &l->balance, err);
+}
+
+bool ledger_balance(struct db *db, slice account, slice currency, amount *out, struct error *err) {
+  struct latest l = {0};
+  bool ok = db_query(db,
+                     "SELECT sequence, from_balance FROM transfer WHERE from_account = $1 AND currency = $2"
+                     " ORDER BY sequence DESC LIMIT 1",
+                     DB_VALUES(DB_T(account), DB_T(currency)), take_latest, &l, err) &&
+            db_query(db,
+                     "SELECT sequence, to_balance FROM transfer WHERE to_account = $1 AND currency = $2"
+                     " ORDER BY sequence DESC LIMIT 1",
+                     DB_VALUES(DB_T(account), DB_T(currency)), take_latest, &l, err);
+  *out = l.balance;
+  return ok;
+}
+
+struct holds {
+  hold_each each;
+  void *context;
+};
+
+static bool give_hold(const struct db_row *row, void *context, struct error *err) {
+  const struct holds *h = context;
+  struct open_hold hold = {
+      .id = db_bytes(row, 0), .from = db_bytes(row, 1), .currency = db_bytes(row, 2), .reference = db_bytes(row, 4)};
+  return db_amount(row, 3, &hold.amount, err) && h->each(h->context, &hold, err);
+}
+
+bool ledger_open_holds(struct db *db, slice cause, hold_each each, void *context, struct error *err) {
+  struct holds h = {each, context};
+  return db_query(db,
+                  "SELECT id, from_account, currency, amount, reference FROM hold WHERE state = 'open' AND cause = $1"
+                  " ORDER BY id",
+                  DB_VALUES(DB_T(cause)), give_hold, &h, err);
 }
 
 bool ledger_held(struct db *db, slice account, slice currency, amount *out, struct error *err) {
