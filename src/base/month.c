@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define SPAN_YEARS_MAX 50
+#define DURATION_MAX_NS (24 * 3600 * NS_PER_S)
 
 /* Counted from a January, which has every day, so that the 31st comes back after a short month. */
 static struct civil month_start(int year, int month, int day) {
@@ -64,6 +65,32 @@ bool time_parse_span(slice text, struct time_span *out, struct error *err) {
                      text.len > 40 ? 40 : (int)text.len, text.ptr ? text.ptr : "");
   }
   return !too_long(out) || error_set(err, ERR_INVALID, "a length of time is at most %d years", SPAN_YEARS_MAX);
+}
+
+bool time_parse_duration(slice text, duration *out, struct error *err) {
+  static const struct {
+    const char *name;
+    int64_t ns;
+  } units[] = {
+      {"ms", NS_PER_S / 1000},   {"s", NS_PER_S},           {"m", 60 * NS_PER_S},      {"h", 3600 * NS_PER_S},
+      {"second", NS_PER_S},      {"seconds", NS_PER_S},     {"minute", 60 * NS_PER_S}, {"minutes", 60 * NS_PER_S},
+      {"hour", 3600 * NS_PER_S}, {"hours", 3600 * NS_PER_S}};
+  int64_t number = 0;
+  size_t at = 0;
+  for (; at < text.len && at < 9 && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++) {
+    number = number * 10 + (text.ptr[at] - '0');
+  }
+  slice unit = slice_trim((slice){text.ptr + at, text.len - at});
+  for (size_t i = 0; at > 0 && i < sizeof units / sizeof *units; i++) {
+    if (slice_is(unit, units[i].name)) {
+      if (number > DURATION_MAX_NS / units[i].ns) {
+        return error_set(err, ERR_INVALID, "expected at most 24 hours");
+      }
+      out->ns = number * units[i].ns;
+      return true;
+    }
+  }
+  return error_set(err, ERR_INVALID, "expected a time such as 15s, 500ms or 1m");
 }
 
 bool time_add_span(instant t, struct time_span span, const char *zone, instant *out, struct error *err) {

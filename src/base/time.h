@@ -64,6 +64,8 @@ struct time_span {
 };
 /* "14 days", "3 months", "1 year", "36 hours"; above zero, at most 50 years. */
 MUST_USE bool time_parse_span(slice text, struct time_span *out, struct error *err);
+/* "30 s", "500ms", "2 minutes": a whole number of ms, s, m, h, or of seconds, minutes or hours; at most 24 hours. */
+MUST_USE bool time_parse_duration(slice text, duration *out, struct error *err);
 /* Months first, the day held to the last of the month; then days, at the same time of day; then seconds. */
 MUST_USE bool time_add_span(instant t, struct time_span span, const char *zone, instant *out, struct error *err);
 

@@ -508,8 +508,9 @@ MUST_USE bool catalog_load(const char *path, struct catalog **out, struct error 
 MUST_USE bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalog **out, struct error *err);
 void catalog_free(struct catalog *catalog);
 /* What of the catalog's files concerns one customer: itself, the plans it names, meters, taxes, seller and exchange
- * rates, each on the line where it stood; no other customers, no pools and their costs, no payment providers. It loads
- * as a catalog of its own, with a digest of its own. In the arena. ERR_NOT_FOUND when the customer is not in it. */
+ * rates, each on the line where it stood; no other customers, no pools and their costs, no upstreams, no payment
+ * providers. It loads as a catalog of its own, with a digest of its own. In the arena. ERR_NOT_FOUND when the customer
+ * is not in it. */
 MUST_USE bool catalog_reduce(struct arena *arena, const struct catalog *catalog, slice customer,
                              struct catalog_text **texts, size_t *count, struct error *err);
 
@@ -531,7 +532,10 @@ MUST_USE bool catalog_import_litellm(slice json, const struct price_import *opti
 const struct customer *catalog_customer(const struct catalog *c, slice id); /* NULL when unknown */
 const struct meter *catalog_meter(const struct catalog *c, slice name);
 const struct model *catalog_model(const struct catalog *c, slice name); /* NULL when unknown */
-/* The limits of a customer at `t`: its own, else those of the plan it is on. */
+/* What is in force for a customer at `t`; NULL when nothing is. */
+const struct contract *catalog_contract_at(const struct customer *customer, instant t);
+const struct plan *catalog_customer_plan(const struct catalog *c, const struct customer *customer, instant t);
+/* The limits of a customer at `t`: each its own, else the one of the plan it is on. */
 struct call_limits catalog_call_limits(const struct catalog *c, const struct customer *customer, instant t);
 /* ---- billing.c: the customer's calendar ---- */
 /* Alike in every setting; whether the periods are the same also hangs on the time zones. */

@@ -163,21 +163,26 @@ bool rate_of(struct loader *l, const struct yaml *node, rate low, rate high, rat
   return false;
 }
 
-int integer_of(struct loader *l, const struct yaml *node, int low, int high, int otherwise) {
+int64_t whole_of(struct loader *l, const struct yaml *node, int64_t low, int64_t high, int64_t otherwise) {
   if (!node || !scalar(l, node)) {
     return otherwise;
   }
-  int value = 0;
-  bool digits = node->text.len > 0 && node->text.len <= 7;
+  int64_t value = 0;
+  bool digits = node->text.len > 0 && node->text.len <= 15;
   for (size_t i = 0; digits && i < node->text.len; i++) {
     digits = node->text.ptr[i] >= '0' && node->text.ptr[i] <= '9';
     value = value * 10 + (node->text.ptr[i] - '0');
   }
   if (!digits || value < low || value > high) {
-    problem(l, node, "is \"%s\": expected a whole number from %d to %d", shown(l, node->text), low, high);
+    problem(l, node, "is \"%s\": expected a whole number from %lld to %lld", shown(l, node->text), (long long)low,
+            (long long)high);
     return otherwise;
   }
   return value;
+}
+
+int integer_of(struct loader *l, const struct yaml *node, int low, int high, int otherwise) {
+  return (int)whole_of(l, node, low, high, otherwise);
 }
 
 bool instant_of(struct loader *l, const struct yaml *node, const char *zone, instant *out) {

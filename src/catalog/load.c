@@ -48,6 +48,9 @@ static void parse_file(struct loader *l, const struct catalog_text *text) {
                                      "plans",
                                      "customers",
                                      "pools",
+                                     "gateway",
+                                     "upstreams",
+                                     "models",
                                      "dunning",
                                      "payment_providers",
                                      "virtual_currencies",
@@ -76,6 +79,9 @@ static void read_sections(struct loader *l, struct catalog_index *index) {
   read_tax_rules(l);
   read_customers(l);
   read_pools(l);
+  read_gateway(l);
+  read_upstreams(l);
+  read_models(l);
   read_dunning(l);
   read_payment_providers(l);
   check_currencies(l);
@@ -135,6 +141,7 @@ bool catalog_parse(const struct catalog_text *texts, size_t count, struct catalo
   map_free(&l.zones);
   map_free(&l.taxes);
   map_free(&l.sellers);
+  map_free(&l.upstreams);
   map_free(&l.file_names);
   arena_free(l.scratch);
   if (ok) {

@@ -46,6 +46,48 @@ const struct plan *catalog_plan_at(const struct catalog *c, slice name, instant 
   return after > 0 && slice_eq(c->plans[after - 1].name, name) ? &c->plans[after - 1] : NULL;
 }
 
+/* ---- what holds for a customer ---- */
+
+const struct contract *catalog_contract_at(const struct customer *customer, instant t) {
+  for (size_t i = 0; i < customer->contract_count; i++) {
+    if (t.ns >= customer->contracts[i].from.ns && t.ns < customer->contracts[i].to.ns) {
+      return &customer->contracts[i];
+    }
+  }
+  return NULL;
+}
+
+const struct plan *catalog_customer_plan(const struct catalog *c, const struct customer *customer, instant t) {
+  const struct contract *contract = catalog_contract_at(customer, t);
+  return contract ? catalog_plan_at(c, contract->plan_name, t) : NULL;
+}
+
+static int64_t first_said(int64_t own, int64_t of_plan) {
+  return own > 0 ? own : of_plan;
+}
+
+struct call_limits catalog_call_limits(const struct catalog *c, const struct customer *customer, instant t) {
+  const struct plan *plan = catalog_customer_plan(c, customer, t);
+  const struct call_limits own = customer->call_limits, theirs = plan ? plan->call_limits : (struct call_limits){0};
+  return (struct call_limits){.requests_a_minute = first_said(own.requests_a_minute, theirs.requests_a_minute),
+                              .tokens_a_minute = first_said(own.tokens_a_minute, theirs.tokens_a_minute),
+                              .concurrency = first_said(own.concurrency, theirs.concurrency)};
+}
+
+const struct model *catalog_model(const struct catalog *c, slice name) {
+  size_t low = 0, high = c->model_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = slice_cmp(c->models[middle].name, name);
+    if (order == 0) {
+      return &c->models[middle];
+    }
+    low = order < 0 ? middle + 1 : low;
+    high = order < 0 ? high : middle;
+  }
+  return NULL;
+}
+
 /* ---- meters ---- */
 
 static struct type_meters *type_of(struct catalog_index *index, slice event_type) {

@@ -48,6 +48,7 @@ struct loader {
   struct map zones;      /* name -> char *, each looked up in the system once */
   struct map taxes;      /* name -> struct tax */
   struct map sellers;    /* id -> struct seller */
+  struct map upstreams;  /* name -> struct upstream */
   size_t price_count;
 };
 
@@ -83,6 +84,7 @@ bool rate_of(struct loader *l, const struct yaml *node, rate low, rate high, rat
 /* The key of a node as a value to match; "" when it is not fit for one. */
 slice key_of(struct loader *l, const struct yaml *node);
 int integer_of(struct loader *l, const struct yaml *node, int low, int high, int otherwise);
+int64_t whole_of(struct loader *l, const struct yaml *node, int64_t low, int64_t high, int64_t otherwise);
 bool instant_of(struct loader *l, const struct yaml *node, const char *zone, instant *out);
 const struct currency *currency_of(struct loader *l, const struct yaml *node, const struct currency *otherwise);
 const char *zone_of(struct loader *l, const struct yaml *node, const char *otherwise);
@@ -114,6 +116,9 @@ void read_meters(struct loader *l);
 void read_plans(struct loader *l);
 void read_customers(struct loader *l);
 void read_pools(struct loader *l);
+void read_gateway(struct loader *l);
+void read_upstreams(struct loader *l);
+void read_models(struct loader *l);
 void read_dunning(struct loader *l);
 void read_payment_providers(struct loader *l);
 
@@ -258,6 +263,12 @@ void read_matrix(struct loader *l, const struct yaml *matrix, const struct price
 #define WATCH_KEYS "alerts", "entitlements", "auto_top_up"
 void read_watches(struct loader *l, const struct yaml *map, struct watches *out);
 
+/* ---- read_calls.c: what plans and customers say of calls through the gateway ---- */
+void read_call_limits(struct loader *l, const struct yaml *map, struct call_limits *out);
+void read_credit_line(struct loader *l, const struct yaml *node, struct customer *out);
+/* "30 s", within these bounds; ms. */
+int64_t duration_ms_of(struct loader *l, const struct yaml *node, int64_t low_ms, int64_t high_ms, int64_t otherwise);
+
 /* ---- price_index.c: the prices of a plan by meter and by the value of one of the dimensions they match ---- */
 struct keyed_price {
   slice value;
@@ -298,6 +309,8 @@ const struct plan *first_version(const struct catalog *catalog, slice name);
 slice plan_name_at(const void *plans, size_t i);
 slice meter_name_at(const void *meters, size_t i);
 slice tax_name_at(const void *taxes, size_t i);
+slice pool_name_at(const void *pools, size_t i);
+slice upstream_name_at(const void *upstreams, size_t i);
 slice seller_id_at(const void *sellers, size_t i);
 void read_parents(struct loader *l, struct customer *customers, size_t count);
 #endif

@@ -40,10 +40,11 @@ static void read_customer_tax(struct loader *l, const struct yaml *map, struct c
 }
 
 static void read_customer(struct loader *l, const struct yaml *map, struct customer *out) {
-  static const char *const keys[] = {
-      "id",       "name",       "address",   "country",   "email",        "tax_id",  "registration", "tax",  "group",
-      "currency", "time_zone",  "contracts", "reference", "payment_days", "billing", "endpoint",     "plan", "since",
-      "dunning",  "tax_exempt", "region",    "seller",    "parent",       "pays",    WATCH_KEYS,     NULL};
+  static const char *const keys[] = {"id",           "name",         "address",  "country",  "email",     "tax_id",
+                                     "registration", "tax",          "group",    "currency", "time_zone", "contracts",
+                                     "reference",    "payment_days", "billing",  "endpoint", "plan",      "since",
+                                     "dunning",      "tax_exempt",   "region",   "seller",   "parent",    "pays",
+                                     "calls",        "credit_line",  WATCH_KEYS, NULL};
   static const char *const on_or_off[] = {"true", "false", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
@@ -62,6 +63,8 @@ static void read_customer(struct loader *l, const struct yaml *map, struct custo
   out->reference = name_of(l, field(map, "reference"));
   out->no_dunning = choice_of(l, field(map, "dunning"), on_or_off, 0) == 1;
   read_watches(l, map, &out->watches);
+  read_call_limits(l, field(map, "calls"), &out->call_limits);
+  read_credit_line(l, field(map, "credit_line"), out);
   read_billing(l, field(map, "billing"), &out->billing);
   if (plan && contracts) {
     problem(l, contracts, "the customer has \"plan\" on line %d as well: keep one of the two forms", plan->line);

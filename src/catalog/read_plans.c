@@ -10,7 +10,7 @@ struct read_plan {
 
 static void read_plan(struct loader *l, const struct yaml *map, struct plan *out) {
   static const char *const keys[] = {"name",     "title",    "valid_from", "currency", "prices_include_tax",
-                                     TERMS_KEYS, WATCH_KEYS, NULL};
+                                     TERMS_KEYS, WATCH_KEYS, "calls",      NULL};
   out->currency = l->catalog->currency;
   if (!is_map_of(l, map, keys)) {
     return;
@@ -25,6 +25,7 @@ static void read_plan(struct loader *l, const struct yaml *map, struct plan *out
   read_covers(l, map, l->catalog->time_zone, NULL, out);
   read_commitments(l, map, l->catalog->time_zone, NULL, out);
   read_watches(l, map, &out->watches);
+  read_call_limits(l, field(map, "calls"), &out->call_limits);
 }
 
 /* By name, then by time; of equal ones the one written first comes first. */

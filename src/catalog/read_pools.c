@@ -63,6 +63,10 @@ static void read_pool(struct loader *l, const struct yaml *map, struct pool *out
   }
 }
 
+slice pool_name_at(const void *pools, size_t i) {
+  return ((const struct pool *)pools)[i].name;
+}
+
 void read_pools(struct loader *l) {
   size_t count = section_count(l, "pools", ENTRIES_MAX);
   struct pool *pools = arena_array(l->arena, count, sizeof *pools);

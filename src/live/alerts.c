@@ -1,20 +1,6 @@
 /* Which alerts and limits hold for a customer: its own, those of the plan in force, those made over the API. */
 #include "live/private.h"
 
-const struct contract *contract_at(const struct customer *customer, instant t) {
-  for (size_t i = 0; i < customer->contract_count; i++) {
-    if (t.ns >= customer->contracts[i].from.ns && t.ns < customer->contracts[i].to.ns) {
-      return &customer->contracts[i];
-    }
-  }
-  return NULL;
-}
-
-const struct plan *plan_at(const struct catalog *catalog, const struct customer *customer, instant t) {
-  const struct contract *contract = contract_at(customer, t);
-  return contract ? catalog_plan_at(catalog, contract->plan_name, t) : NULL;
-}
-
 static const struct entitlement *limit_in(const struct watches *w, const struct meter *meter) {
   for (size_t i = 0; i < w->entitlement_count; i++) {
     if (w->entitlements[i].meter == meter) {
@@ -27,7 +13,7 @@ static const struct entitlement *limit_in(const struct watches *w, const struct 
 const struct entitlement *limit_at(const struct catalog *catalog, const struct customer *customer,
                                    const struct meter *meter, instant t) {
   const struct entitlement *own = limit_in(&customer->watches, meter);
-  const struct plan *plan = own ? NULL : plan_at(catalog, customer, t);
+  const struct plan *plan = own ? NULL : catalog_customer_plan(catalog, customer, t);
   return plan ? limit_in(&plan->watches, meter) : own;
 }
 
@@ -45,7 +31,7 @@ static bool has_name(const struct watches *w, slice name) {
 static bool each_of_catalog(const struct catalog *catalog, const struct customer *customer, instant t, alert_each each,
                             void *context, struct error *err) {
   const struct watches *own = &customer->watches;
-  const struct plan *plan = plan_at(catalog, customer, t);
+  const struct plan *plan = catalog_customer_plan(catalog, customer, t);
   for (size_t i = 0; i < own->alert_count; i++) {
     if (!each(context, own->alerts[i].name, &own->alerts[i], err)) {
       return false;

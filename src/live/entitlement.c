@@ -18,12 +18,12 @@ static bool add_included(const struct plan *terms, const struct meter *meter, st
 /* Allowances are of a month, so they say nothing to a limit of a day or an hour. */
 static bool find_included(const struct live_view *v, const struct customer *c, instant now,
                           struct live_entitlement *out, struct error *err) {
-  const struct contract *contract = contract_at(c, now);
+  const struct contract *contract = catalog_contract_at(c, now);
   if (contract == NULL || out->per != WATCH_MONTH) {
     return true;
   }
   return add_included(contract->own, out->meter, out, err) &&
-         add_included(plan_at(v->catalog, c, now), out->meter, out, err);
+         add_included(catalog_customer_plan(v->catalog, c, now), out->meter, out, err);
 }
 
 static quantity above(quantity usage, quantity border) {
@@ -74,6 +74,6 @@ bool live_entitlement(struct live_view *v, slice customer, slice meter, instant 
   if (!find_included(v, c->customer, now, out, err) || !read_usage(v, c, now, out, &suspended, err)) {
     return false;
   }
-  judge(out, contract_at(c->customer, now) != NULL, suspended);
+  judge(out, catalog_contract_at(c->customer, now) != NULL, suspended);
   return true;
 }

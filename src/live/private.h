@@ -94,8 +94,6 @@ MUST_USE bool load_spans(const struct live_view *view, struct db *db, instant no
                          struct error *err);
 
 /* ---- alerts.c: which hold for a customer ---- */
-const struct contract *contract_at(const struct customer *customer, instant t); /* NULL when there is none */
-const struct plan *plan_at(const struct catalog *catalog, const struct customer *customer, instant t);
 const struct entitlement *limit_at(const struct catalog *catalog, const struct customer *customer,
                                    const struct meter *meter, instant t);
 typedef bool (*alert_each)(void *context, slice id, const struct alert *alert, struct error *err);

@@ -1,5 +1,6 @@
 /* Reads the targets file: what is scraped, how often, and which series become which events. */
 #include "base/file.h"
+#include "base/url.h"
 #include "base/yaml.h"
 #include "pull/private.h"
 #include <stdlib.h>
@@ -61,27 +62,13 @@ static bool optional(struct reader *r, const struct yaml *map, const char *key, 
   return node == NULL || text_of(r, node, max, out, err);
 }
 
-/* "15s", "500ms", "1m", "1h" */
 static bool duration_of(const struct yaml *node, int64_t low, int64_t high, duration *out, struct error *err) {
-  static const struct {
-    const char *name;
-    int64_t ns;
-  } units[] = {{"ms", NS_PER_S / 1000}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}};
-  size_t at = 0;
-  int64_t number = 0;
-  for (; at < node->text.len && at < 9 && node->text.ptr[at] >= '0' && node->text.ptr[at] <= '9'; at++) {
-    number = number * 10 + (node->text.ptr[at] - '0');
+  struct error wrong;
+  if (!time_parse_duration(node->text, out, &wrong)) {
+    return yaml_error(err, node, "%s", wrong.message);
   }
-  slice unit = {node->text.ptr + at, node->text.len - at};
-  for (size_t i = 0; at > 0 && i < sizeof units / sizeof *units; i++) {
-    if (slice_is(unit, units[i].name)) {
-      out->ns = number * units[i].ns;
-      return (out->ns >= low && out->ns <= high) ||
-             yaml_error(err, node, "should be from %lld ms to %lld s", (long long)(low / 1000000),
-                        (long long)(high / NS_PER_S));
-    }
-  }
-  return yaml_error(err, node, "expected a time such as 15s, 500ms or 1m");
+  return (out->ns >= low && out->ns <= high) || yaml_error(err, node, "should be from %lld ms to %lld s",
+                                                           (long long)(low / 1000000), (long long)(high / NS_PER_S));
 }
 
 /* ---- rules ---- */
@@ -259,48 +246,18 @@ static bool rules_of(struct reader *r, const struct yaml *list, const struct pul
 
 /* ---- targets ---- */
 
-static bool port_of(slice text, uint16_t *out) {
-  unsigned port = 0;
-  for (size_t i = 0; i < text.len; i++) {
-    if (text.ptr[i] < '0' || text.ptr[i] > '9' || port > 65535) {
-      return false;
-    }
-    port = port * 10 + (unsigned)(text.ptr[i] - '0');
-  }
-  *out = (uint16_t)port;
-  return text.len > 0 && port > 0 && port <= 65535;
-}
-
-/* "host:port", "[::1]:9100", or a host alone for port 80 */
-static bool authority_of(struct reader *r, slice text, struct pull_target *t) {
-  const char *colon = memrchr(text.ptr, ':', text.len), *bracket = memrchr(text.ptr, ']', text.len);
-  t->port = 80;
-  if (colon && (bracket == NULL || bracket < colon)) {
-    size_t before = (size_t)(colon - text.ptr);
-    if (!port_of((slice){colon + 1, text.len - before - 1}, &t->port)) {
-      return false;
-    }
-    text.len = before;
-  }
-  if (text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']') {
-    text = (slice){text.ptr + 1, text.len - 2};
-  }
-  t->host = arena_copy(r->arena, text);
-  return text.len > 0 && memchr(text.ptr, '@', text.len) == NULL;
-}
-
-static bool url_of(struct reader *r, const struct yaml *node, slice url, struct pull_target *t, struct error *err) {
-  if (!slice_starts(url, "http://")) {
+static bool url_of(struct reader *r, const struct yaml *node, slice text, struct pull_target *t, struct error *err) {
+  struct url url;
+  struct error wrong;
+  if (!slice_starts(text, "http://")) {
     return yaml_error(err, node, "expected http://HOST:PORT/PATH; only plain http is spoken");
   }
-  slice rest = {url.ptr + 7, url.len - 7};
-  const char *slash = memchr(rest.ptr, '/', rest.len);
-  slice authority = {rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len};
-  t->path = slash ? arena_copy(r->arena, (slice){slash, rest.len - authority.len}) : SLICE("/metrics");
-  if (memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '#', url.len) || authority.len == 0 ||
-      !authority_of(r, authority, t)) {
-    return yaml_error(err, node, "expected http://HOST:PORT/PATH, without a user, blanks or #");
+  if (!url_split(text, &url, &wrong)) {
+    return yaml_error(err, node, "expected http://HOST:PORT/PATH, without a user, blanks or #: %s", wrong.message);
   }
+  t->host = arena_copy(r->arena, url.host);
+  t->port = url.port;
+  t->path = url.path.len > 0 ? arena_copy(r->arena, url.path) : SLICE("/metrics");
   return true;
 }
 

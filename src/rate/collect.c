@@ -25,20 +25,25 @@ static void find_price(const struct stretch *stretch, struct run *run) {
   }
 }
 
-static bool find_multiplier(struct run *run, instant t, struct error *err) {
-  run->multiplier = RATE_ONE;
-  run->until = INSTANT_MAX;
-  for (size_t i = 0; run->price && i < run->price->multiplier_count; i++) {
-    const struct multiplier *m = &run->price->multipliers[i];
-    if (!match_all(m->matches, m->match_count, run->dimensions) ||
-        (m->hours && !hours_hold(m->hours, t, &run->until))) {
+bool price_multiplier(const struct price_rule *price, const slice *dimensions, instant t, rate *out, instant *until,
+                      struct error *err) {
+  *out = RATE_ONE;
+  for (size_t i = 0; i < price->multiplier_count; i++) {
+    const struct multiplier *m = &price->multipliers[i];
+    if (!match_all(m->matches, m->match_count, dimensions) || (m->hours && !hours_hold(m->hours, t, until))) {
       continue;
     }
-    if (!rate_times(run->multiplier, m->by, &run->multiplier, err)) {
-      return error_at_price(run->price, err);
+    if (!rate_times(*out, m->by, out, err)) {
+      return error_at_price(price, err);
     }
   }
   return true;
+}
+
+static bool find_multiplier(struct run *run, instant t, struct error *err) {
+  run->multiplier = RATE_ONE;
+  run->until = INSTANT_MAX;
+  return run->price == NULL || price_multiplier(run->price, run->dimensions, t, &run->multiplier, &run->until, err);
 }
 
 static size_t allowance_count(const struct stretch *stretch) {

@@ -31,13 +31,29 @@ static quantity cell_billable(const struct cell *cell) {
 
 /* ---- preparing ---- */
 
+/* Rounded down: a raw quantity, a whole number of 1e-9, is within the border exactly when it is within this. */
+bool price_border(const struct price_rule *price, size_t tier, quantity *border, struct error *err) {
+  return int128_muldiv(price->tiers[tier].up_to.e9, price->meter->base_per_unit.e9, QUANTITY_E9, ROUND_FLOOR,
+                       &border->e9, err);
+}
+
+bool price_per_raw(const struct price_rule *price, quantity *per, struct error *err) {
+  return int128_muldiv(price->per.e9, price->meter->base_per_unit.e9, QUANTITY_E9, ROUND_HALF_EVEN, &per->e9, err);
+}
+
+size_t price_tier(const struct price_rule *price, const quantity *borders, quantity q) {
+  size_t tier = 0;
+  while (tier + 1 < price->tier_count && q.e9 > borders[tier].e9) {
+    tier++;
+  }
+  return tier;
+}
+
 static bool find_borders(struct rating_work *w, struct error *err) {
   const struct price_rule *price = w->taken->price;
   quantity *borders = arena_array(w->taken->scratch, price->tier_count, sizeof *borders);
   for (size_t i = 0; i + 1 < price->tier_count; i++) {
-    /* Rounded down: a raw quantity, a whole number of 1e-9, is within the border exactly when it is within this. */
-    if (!int128_muldiv(price->tiers[i].up_to.e9, price->meter->base_per_unit.e9, QUANTITY_E9, ROUND_FLOOR,
-                       &borders[i].e9, err)) {
+    if (!price_border(price, i, &borders[i], err)) {
       return false;
     }
   }
@@ -122,9 +138,8 @@ static bool fill_cells(struct rating_work *w, struct error *err) {
 /* ---- steps ---- */
 
 static bool raw_price(const struct rating_work *w, amount each, struct price *out, struct error *err) {
-  const struct price_rule *price = w->taken->price;
   out->each = each;
-  return int128_muldiv(price->per.e9, price->meter->base_per_unit.e9, QUANTITY_E9, ROUND_HALF_EVEN, &out->per.e9, err);
+  return price_per_raw(w->taken->price, &out->per, err);
 }
 
 static struct trace_step *add_step(struct rating_work *w, size_t tier, const struct cell *cell, struct price price,
@@ -168,15 +183,6 @@ static void flat_step(struct rating_work *w, size_t tier) {
   step->note = arena_printf(w->taken->arena, "tier %zu entered: flat %s", tier + 1, amount_text(flat, text));
 }
 
-/* The first tier whose border the quantity does not pass. */
-static size_t tier_of(const struct rating_work *w, quantity q) {
-  size_t tier = 0;
-  while (tier + 1 < w->taken->price->tier_count && q.e9 > w->borders[tier].e9) {
-    tier++;
-  }
-  return tier;
-}
-
 static bool any_billable(const struct rating_work *w, size_t tier) {
   for (size_t group = 0; group < w->group_count; group++) {
     if (cell_billable(cell_at(w, tier, group)).e9 > 0) {
@@ -202,7 +208,7 @@ static bool graduated(struct rating_work *w, struct error *err) {
 
 /* One tier for all of it: the only one of per_unit, the one the whole quantity falls in of volume. */
 static bool all_at_one_tier(struct rating_work *w, struct error *err) {
-  size_t tier = tier_of(w, w->billable);
+  size_t tier = price_tier(w->taken->price, w->borders, w->billable);
   for (size_t group = 0; group < w->group_count; group++) {
     if (!metered_step(w, tier, 0, group, err)) {
       return false;
@@ -236,7 +242,7 @@ static bool one_amount(struct rating_work *w, size_t group, struct error *err) {
   const struct price_rule *price = w->taken->price;
   const struct cell *cell = cell_at(w, 0, group);
   quantity billable = cell_billable(cell);
-  size_t tier = tier_of(w, billable);
+  size_t tier = price_tier(price, w->borders, billable);
   bool stairs = price->model == PRICE_STAIRSTEP;
   amount flat = stairs ? price->tiers[tier].flat : price->tiers[tier].each;
   char text[DECIMAL_TEXT_MAX];

@@ -91,6 +91,10 @@ uint32_t count_add(uint32_t a, uint32_t b); /* stays at the highest rather than 
 /* Is `t` within the hours? Lowers *until to the next instant at which that may change. */
 bool hours_hold(const struct hours *hours, instant t, instant *until);
 
+/* The product of the multipliers that match at `t`; lowers *until to where it may become another. */
+MUST_USE bool price_multiplier(const struct price_rule *price, const slice *dimensions, instant t, rate *out,
+                               instant *until, struct error *err);
+
 /* ---- allowances.c ---- */
 MUST_USE bool draw_allowances(struct stretch *stretch, struct error *err);
 
@@ -179,6 +183,10 @@ struct taken {
   const struct item *const *items;
   size_t item_count;
 };
+MUST_USE bool price_border(const struct price_rule *price, size_t tier, quantity *border, struct error *err); /* raw */
+MUST_USE bool price_per_raw(const struct price_rule *price, quantity *per, struct error *err); /* for one `each` */
+/* The first tier whose border the quantity does not pass. */
+size_t price_tier(const struct price_rule *price, const quantity *borders, quantity q);
 MUST_USE bool rate_taken(const struct taken *taken, struct steps *steps, struct error *err);
 
 /* ---- fees.c ---- */

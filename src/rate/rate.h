@@ -24,6 +24,29 @@ size_t rate_cuts_max(const struct catalog *catalog, const struct segment *segmen
 const struct price_rule *rate_price_of(const struct catalog *catalog, const struct segment *segment,
                                        const struct meter *meter, const slice *dimensions);
 
+/* The segment that `t` lies in, of the billing month around it: from `from` to `to` prices do not change (multipliers
+ * by the hour aside), and usage counts together for tiers and packages. Without a contract or plan in force `contract`
+ * is NULL, and that is so from `from` to `to`. */
+MUST_USE bool rate_segment_at(const struct catalog *catalog, const struct customer *customer, instant t,
+                              struct segment *out, struct error *err);
+
+/* ---- marginal.c: what more usage costs, for whoever can not wait for the rating. docs/rating.md, What more usage
+ * costs
+ * ---- */
+/* What `raw` more units, as metered at `at`, cost under a price that has taken `before` of them in the same segment:
+ * the charge of all less the charge of those before, each as rate_customer has it, without the price's minimum and
+ * maximum. Below zero where more makes all of it cheaper. In the plan's currency. Usage that allowances, reservations
+ * and savings plans take is part of neither. Where multipliers differ from one unit to the next, prices by package,
+ * step or flat count each multiplier's apart, `before` too; all others take what was before as though at the multiplier
+ * of `at`, which is off by at most 1e-12 a tier, but more for a volume price that changes tiers. ERR_INVALID below
+ * zero, ERR_OVERFLOW. */
+MUST_USE bool rate_marginal(const struct price_rule *price, const slice *dimensions, instant at, quantity before,
+                            quantity raw, amount *out, struct error *err);
+/* As much as that can be at most, for `raw` or fewer units, whatever came before (up to 1e15 units) and at any hour. At
+ * most 2e-12 a tier above what it really can be; zero for what is free. */
+MUST_USE bool rate_marginal_most(const struct price_rule *price, const slice *dimensions, quantity raw, amount *out,
+                                 struct error *err);
+
 enum charge_kind {
   CHARGE_USAGE,
   CHARGE_FEE,

@@ -109,6 +109,30 @@ bool rate_segments(struct arena *arena, const struct catalog *catalog, const str
   return ok;
 }
 
+bool rate_segment_at(const struct catalog *catalog, const struct customer *customer, instant t, struct segment *out,
+                     struct error *err) {
+  struct period month;
+  const struct segment *segments;
+  size_t count;
+  if (!billing_month_at(customer, t, &month, err)) {
+    return false;
+  }
+  struct arena *scratch = arena_new();
+  bool ok = rate_segments(scratch, catalog, customer, month, &segments, &count, err);
+  *out = (struct segment){.from = month.from, .to = month.to};
+  for (size_t i = 0; ok && i < count && out->contract == NULL; i++) {
+    if (segments[i].to.ns <= t.ns) {
+      out->from = segments[i].to;
+    } else if (segments[i].from.ns <= t.ns) {
+      *out = segments[i];
+    } else {
+      out->to = time_earlier(out->to, segments[i].from);
+    }
+  }
+  arena_free(scratch);
+  return ok;
+}
+
 /* ---- cuts ---- */
 
 #define HOUR_NS (3600 * NS_PER_S)

@@ -40,21 +40,24 @@ static bool write_company(const struct world *w, struct error *err) {
 static bool write_meters(const struct world *w, struct error *err) {
   struct buf b;
   buf_init(&b, FILE_BYTES_MAX);
-  buf_addf(&b, "# What is counted.\n"
-               "meters:\n"
-               "  # A lease holds `gpus` from one event to the next; the hours between them are billed.\n"
-               "  - {name: gpu_hours, event: gpu.lease, value: gpus, aggregation: integral, over: hour, unit: "
-               "GPU-hour, series: lease, dimensions: [gpu, class, site], product: GPU compute}\n"
-               "  - {name: tokens_in, event: model.usage, value: input_tokens, unit: token, dimensions: [model], "
-               "product: Model tokens}\n"
-               "  - {name: tokens_cached, event: model.usage, value: cached_tokens, unit: token, dimensions: [model], "
-               "product: Model tokens}\n"
-               "  - {name: tokens_out, event: model.usage, value: output_tokens, unit: token, dimensions: [model], "
-               "product: Model tokens}\n"
-               "  # Storage is a level as well: gigabytes times time.\n"
-               "  - {name: storage, event: storage.level, value: gigabytes, aggregation: integral, over: month, unit: "
-               "GB-month, series: volume, dimensions: [tier], product: Storage}\n"
-               "  - {name: api_calls, event: api.usage, value: calls, unit: call, product: Platform}\n");
+  buf_addf(
+      &b, "# What is counted.\n"
+          "meters:\n"
+          "  # A lease holds `gpus` from one event to the next; the hours between them are billed.\n"
+          "  - {name: gpu_hours, event: gpu.lease, value: gpus, aggregation: integral, over: hour, unit: "
+          "GPU-hour, series: lease, dimensions: [gpu, class, site], product: GPU compute}\n"
+          "  - {name: tokens_in, event: model.usage, value: input_tokens, unit: token, dimensions: [model], "
+          "product: Model tokens}\n"
+          "  - {name: tokens_cached, event: model.usage, value: cached_input_tokens, unit: token, dimensions: [model], "
+          "product: Model tokens}\n"
+          "  - {name: tokens_out, event: model.usage, value: output_tokens, unit: token, dimensions: [model], "
+          "product: Model tokens}\n"
+          "  - {name: tokens_reasoning, event: model.usage, value: reasoning_tokens, optional: true, unit: token, "
+          "dimensions: [model], product: Model tokens}\n"
+          "  # Storage is a level as well: gigabytes times time.\n"
+          "  - {name: storage, event: storage.level, value: gigabytes, aggregation: integral, over: month, unit: "
+          "GB-month, series: volume, dimensions: [tier], product: Storage}\n"
+          "  - {name: api_calls, event: api.usage, value: calls, unit: call, product: Platform}\n");
   return save(w, "meters.yaml", &b, err);
 }
 
@@ -90,6 +93,9 @@ static void token_prices(struct buf *b) {
         m->name, m->name, m->cached);
     buf_addf(b, "      - {name: \"%s, output\", meter: tokens_out, match: {model: %s}, price: %s, per: 1000000}\n",
              m->name, m->name, m->output);
+    buf_addf(
+        b, "      - {name: \"%s, reasoning\", meter: tokens_reasoning, match: {model: %s}, price: %s, per: 1000000}\n",
+        m->name, m->name, m->output);
   }
 }
 
@@ -122,7 +128,8 @@ static bool write_plans(const struct world *w, struct error *err) {
                "      - {name: GPU hours of the subscription, meter: gpu_hours, match: {gpu: L40S}, included: 400}\n"
                "      - {name: Tokens of the subscription, meter: tokens_in, included: 200000000}\n");
   plan(&b, "free", "Free to start", "2024-01-01", false);
-  buf_addf(&b, "    allowances:\n"
+  buf_addf(&b, "    calls: {requests_a_minute: 60, tokens_a_minute: 200000, concurrency: 4}\n"
+               "    allowances:\n"
                "      - {name: Free tokens in, meter: tokens_in, included: 20000000}\n"
                "      - {name: Free tokens out, meter: tokens_out, included: 5000000}\n"
                "      - {name: Free storage, meter: storage, included: 20}\n");
@@ -169,6 +176,8 @@ static bool write_customers(const struct world *w, struct error *err) {
     if (p->profile == ENTERPRISE) {
       buf_addf(&b, "    reference: PO-%05u\n", 10400 + i * 37);
     }
+    /* All are invoiced afterwards; who starts for free may not run up a large bill. */
+    buf_addf(&b, "    credit_line: %s\n", p->profile == FREEMIUM ? "1000" : "unlimited");
     write_contract(&b, p, i);
   }
   return save(w, "customers.yaml", &b, err);
@@ -192,7 +201,27 @@ static bool write_pools(const struct world *w, struct error *err) {
   return save(w, "pools.yaml", &b, err);
 }
 
+/* One server on this machine stands for all, at the port where vLLM listens. */
+static bool write_models(const struct world *w, struct error *err) {
+  const unsigned h100 = 2, gpus = pool_count(w, h100);
+  struct buf b;
+  buf_init(&b, FILE_BYTES_MAX);
+  buf_addf(&b, "# Models, the server they run on, and the events their calls become.\n"
+               "gateway: {event: model.usage}\n"
+               "upstreams:\n");
+  buf_addf(&b, "  - {name: local, url: \"http://127.0.0.1:8000\", health: /health, pool: %s, units: %u}\n",
+           sample_pools[h100].name, gpus < 8 ? gpus : 8);
+  buf_addf(&b, "models:\n");
+  for (size_t i = 0; i < SAMPLE_MODELS; i++) {
+    const struct model *m = &sample_models[i];
+    bool embeds = strcmp(m->output, "0") == 0;
+    buf_addf(&b, "  - {name: %s, upstream: local%s}\n", m->name,
+             embeds ? ", doors: [embeddings]" : ", context: 131072, max_output: 8192");
+  }
+  return save(w, "models.yaml", &b, err);
+}
+
 bool write_catalog(const struct world *w, struct error *err) {
   return write_company(w, err) && write_meters(w, err) && write_plans(w, err) && write_customers(w, err) &&
-         write_pools(w, err);
+         write_pools(w, err) && write_models(w, err);
 }

@@ -184,7 +184,7 @@ static void hour_of_tokens(struct sender *s, const struct person *p, unsigned mo
   json_put_cstr(&s->json, "model", sample_models[model].name);
   put_count(s, "calls", calls);
   put_count(s, "input_tokens", input - cached);
-  put_count(s, "cached_tokens", cached);
+  put_count(s, "cached_input_tokens", cached);
   put_count(s, "output_tokens", embeds ? 0 : calls * (180 + random_below(&s->random, 240)));
   send(s);
 }

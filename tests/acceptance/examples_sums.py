@@ -103,7 +103,7 @@ def token_api(u):
     yield "chat-app", "Large cached input", chat.added("cached_input_tokens", model="large") * F("0.3") * m
     yield "chat-app", "Large reasoning", chat.added("reasoning_tokens", model="large") * 15 * m
     yield "chat-app", "Small output", chat.added("output_tokens", model="small") * F("0.6") * m
-    batch = evals.added("input_tokens", mode="batch")
+    batch = evals.added("input_tokens", tier="batch")
     yield "nightly-evals", "Large input", (evals.added("input_tokens") - batch / 2) * 3 * m
 
 

@@ -58,6 +58,23 @@ static void check_customer(const struct catalog *c, const struct customer *custo
   }
 }
 
+static void check_gateway(const struct catalog *c) {
+  for (size_t i = 0; i < c->upstream_count; i++) {
+    const struct upstream *u = &c->upstreams[i];
+    must(u->index == i && u->host.len > 0 && u->port > 0 && u->port <= 65535 && u->name.len > 0);
+    must(u->timeout_s > 0 && u->connect_timeout_ms > 0 && (u->pool == NULL || u->units.e9 > 0));
+    must(u->path.len == 0 || (u->path.ptr[0] == '/' && u->path.ptr[u->path.len - 1] != '/'));
+  }
+  for (size_t i = 0; i < c->model_count; i++) {
+    const struct model *m = &c->models[i];
+    must(catalog_model(c, m->name) == m && m->index == i && m->target_count > 0 && m->doors != 0);
+    must((m->tiers & 1U << TIER_DEFAULT) != 0 && m->output_tokens_max > 0);
+    for (size_t t = 0; t < m->target_count; t++) {
+      must(m->targets[t].upstream != NULL && m->targets[t].model.len > 0 && m->targets[t].weight > 0);
+    }
+  }
+}
+
 static void check_catalog(const struct catalog *c) {
   const struct meter *fed[CATALOG_METERS_PER_TYPE_MAX];
   for (size_t i = 0; i < c->meter_count; i++) {
@@ -68,6 +85,7 @@ static void check_catalog(const struct catalog *c) {
     must(catalog_plan_at(c, c->plans[i].name, c->plans[i].valid_from) == &c->plans[i]);
     check_plan(&c->plans[i]);
   }
+  check_gateway(c);
   for (size_t i = 0; i < c->customer_count; i++) {
     check_customer(c, &c->customers[i]);
   }
