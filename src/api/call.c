@@ -227,6 +227,9 @@ static bool authorize(struct api_call *call, struct error *err) {
   if ((call->endpoint->allow & (ALLOW_PUBLIC | role_bit(call->who.role))) == 0) {
     return error_set(err, ERR_DENIED, "a key of role %s may not do this", role_name(call->who.role));
   }
+  if (call->who.role != ROLE_NONE && !key_may(&call->who, KEY_SCOPE_MANAGE, err)) {
+    return false;
+  }
   call->customer = named_customer(call);
   if (call->who.role != ROLE_CUSTOMER) {
     return true;

@@ -122,13 +122,14 @@ const struct notify_vault *webhooks_vault(const struct api *api);
 typedef bool api_stage(struct api_call *call, struct error *err);
 typedef bool api_work(struct api_call *call, struct book *book, struct error *err);
 api_stage limits_prepare, events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare,
-    key_prepare;
+    key_prepare, key_rotate_prepare;
 api_stage correction_prepare, backfill_prepare;
 api_work correction_apply, correction_preview, corrections_read, backfill_apply, backfill_preview, backfill_commit,
     backfill_drop, backfills_read;
 api_work events_apply, customers_read, customer_read, plans_read, plan_read, usage_read, invoices_read, invoice_read,
     pdf_read, ubl_read, explain_read, preview_read, finalize_read, finalize_apply, pay_apply, void_apply,
-    accounts_apply, entries_apply, keys_read, key_apply, key_revoke_apply, summary_read, metrics_read, page_read;
+    accounts_apply, entries_apply, keys_read, key_apply, key_rotate_apply, key_revoke_apply, summary_read, metrics_read,
+    page_read;
 api_stage webhook_prepare, webhook_rotate_prepare, replay_prepare;
 api_work webhooks_read, webhook_read, webhook_apply, webhook_rotate_apply, webhook_enable_apply, webhook_delete_apply,
     deliveries_read, replay_apply, webhook_test_apply;

@@ -42,6 +42,23 @@ static const struct db_migration book_migrations[] = {
      " seen INTEGER NOT NULL, PRIMARY KEY(digest, name));"},
     {"book-8-held", "CREATE TABLE held_invoice(customer TEXT NOT NULL, period TEXT NOT NULL, catalog TEXT NOT NULL,"
                     " PRIMARY KEY(customer, period));"},
+    {"book-9-key-terms",
+     "ALTER TABLE api_key ADD COLUMN scopes INTEGER NOT NULL DEFAULT 3;"
+     "ALTER TABLE api_key ADD COLUMN project TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE api_key ADD COLUMN models TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE api_key ADD COLUMN expires INTEGER NOT NULL DEFAULT 7258118399999999999;"
+     "ALTER TABLE api_key ADD COLUMN requests_a_minute INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE api_key ADD COLUMN tokens_a_minute INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE api_key ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE api_key ADD COLUMN spend_limit TEXT;"
+     "ALTER TABLE api_key ADD COLUMN spend_per INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE api_key ADD COLUMN family TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE api_key ADD COLUMN successor TEXT NOT NULL DEFAULT '';"
+     "UPDATE api_key SET family = id;"
+     "UPDATE api_key SET scopes = 2 WHERE role <> 1;" /* only keys of customers call models */
+     "CREATE INDEX api_key_customer ON api_key(customer, id);"
+     "CREATE TABLE key_spend(family TEXT NOT NULL, period_from INTEGER NOT NULL, spent TEXT NOT NULL,"
+     " PRIMARY KEY(family, period_from));"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {
@@ -297,6 +314,7 @@ bool book_commit(struct book *book, struct error *err) {
   }
   journal_done(book->journal);
   ledger_done(book->ledger);
+  keys_done(book);
   return true;
 }
 
@@ -351,4 +369,5 @@ void book_undo(struct book *book) {
   db_rollback(book->db);
   journal_undo(book->journal);
   ledger_undo(book->ledger);
+  keys_undo(book);
 }

@@ -320,19 +320,68 @@ struct key_identity {
   enum role role;
   slice customer;
   slice key_id;
+  slice family;                  /* the first of the keys that were rotated into this one: limits and spend are counted
+                                    by it, so that no overlap doubles them */
   const struct key_terms *terms; /* lives as long as the book */
 };
-/* Makes a key "mh_<id>_<secret>", shown once: only its BLAKE2b hash is stored. `customer` must be set for ROLE_CUSTOMER
- * only. */
-MUST_USE bool key_create(struct book *book, enum role role, slice customer, slice name, char secret_text[96],
-                         struct error *err);
-MUST_USE bool key_revoke(struct book *book, slice key_id, struct error *err);
-/* Constant-time compare of the hash; ROLE_NONE + ERR_DENIED when unknown or revoked. Reads memory loaded at open and
- * kept current. */
+#define KEY_TEXT_MAX 96
+#define KEYS_MAX 100000           /* in force at a time */
+#define KEYS_OF_CUSTOMER_MAX 1000 /* the same, of one customer */
+#define KEY_NAME_BYTES_MAX 200    /* of the key, of its project and of each model */
+#define KEY_OVERLAP_S_MAX (90 * 86400)
+struct key_request {
+  enum role role;
+  slice customer; /* for ROLE_CUSTOMER only */
+  slice name;
+  struct key_terms terms; /* scopes 0: all that its role may have; expires 0: never */
+  /* Whose key asks for it; NULL: the operator. A customer's key makes keys of its own customer alone, and none that may
+   * do more than itself: what the terms leave open is as in its own, what is wider is ERR_DENIED. */
+  const struct key_identity *maker;
+};
+struct key_made {
+  char id[64], text[KEY_TEXT_MAX];
+};
+/* Inside a batch: made, changed and revoked keys count once it is committed. Makes a key "mh_<id>_<secret>", shown
+ * once: only its BLAKE2b hash is stored. Only keys of customers call models, so only they take terms besides `expires`.
+ * ERR_INVALID names the term. */
+MUST_USE bool key_create(struct book *book, const struct key_request *request, struct key_made *out, struct error *err);
+/* Another key with the same name, customer, terms and family; the old one ends `overlap_s` from now, or when it would
+ * have. ERR_CONFLICT when it is not in force or was rotated before; `maker` as in a request: a key that may do more
+ * than the maker is not its to rotate. */
+MUST_USE bool key_rotate(struct book *book, slice key_id, int64_t overlap_s, const struct key_identity *maker,
+                         struct key_made *out, struct error *err);
+/* A customer's `maker` revokes keys of its customer alone; others are ERR_NOT_FOUND. */
+MUST_USE bool key_revoke(struct book *book, slice key_id, const struct key_identity *maker, struct error *err);
+/* Who has this text; from any thread. Constant-time compare of the hash; ROLE_NONE + ERR_DENIED when unknown, revoked
+ * or expired, which is told to whoever has the whole text alone. Reads memory loaded at open and kept current. */
 MUST_USE bool key_check(struct book *book, slice key_text, struct key_identity *out, struct error *err);
-typedef bool (*key_each)(void *context, slice id, enum role role, slice customer, slice name, instant created,
-                         bool revoked, struct error *err);
-MUST_USE bool key_list(struct book *book, key_each each, void *context, struct error *err);
+/* May it be used for this scope? ERR_DENIED says what it is for. The doors of models ask for KEY_SCOPE_MODELS, all
+ * others for KEY_SCOPE_MANAGE. */
+MUST_USE bool key_may(const struct key_identity *who, unsigned scope, struct error *err);
+bool key_may_use_model(const struct key_terms *terms, slice model);
+const char *key_scope_name(unsigned scope); /* "models", "manage" */
+
+struct key_info {
+  slice id, customer, name, family;
+  slice successor; /* it was rotated into; may be empty */
+  enum role role;
+  instant created;
+  bool revoked;
+  struct key_terms terms;
+};
+struct key_query {
+  slice customer; /* empty: all */
+  slice after;    /* ids above it */
+  size_t limit;   /* 0: all */
+};
+typedef bool (*key_each)(void *context, const struct key_info *key, struct error *err);
+/* By id, which is by age. */
+MUST_USE bool key_list(struct book *book, const struct key_query *query, key_each each, void *context,
+                       struct error *err);
+/* What was settled on keys of a family in the period that begins then; kept for those with a spend limit. Inside a
+ * batch. */
+MUST_USE bool key_spend_add(struct book *book, slice family, instant period_from, amount more, struct error *err);
+MUST_USE bool key_spend_read(struct book *book, slice family, instant period_from, amount *out, struct error *err);
 
 /* ---- the core thread: commands from many threads, applied in batches, answered after the batch is durable ---- */
 struct core;

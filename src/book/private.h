@@ -1,17 +1,17 @@
 /* Inside book: the opened directory. */
 #ifndef METERHOUSE_BOOK_PRIVATE_H
 #define METERHOUSE_BOOK_PRIVATE_H
+#include "base/hash.h"
 #include "book/book.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define BOOK_MAGIC 0x4d48424bu
 
+/* Never changed once it is in the map: a change puts another in its place. */
 struct stored_key {
-  slice id, customer, name;
-  enum role role;
+  struct key_info info;
   uint8_t hash[32];
-  bool revoked;
 };
 
 struct book {
@@ -25,11 +25,12 @@ struct book {
   struct journal *journal;
   struct ledger *ledger;
   struct arena *key_arena;
-  pthread_mutex_t key_lock; /* edge threads check keys while the core makes them */
-  VEC(struct stored_key) keys;
-  struct book_stats uncounted;    /* of the open batch */
-  VEC(struct catalog *) versions; /* earlier ones that were asked for */
-  VEC(uint64_t) numbers;          /* of an export: what its events are numbered by in the documents, ascending */
+  pthread_mutex_t key_lock;             /* edge threads check keys while the core makes them */
+  struct map keys;                      /* of stored_key by id */
+  VEC(struct stored_key *) staged_keys; /* of the open batch */
+  struct book_stats uncounted;          /* of the open batch */
+  VEC(struct catalog *) versions;       /* earlier ones that were asked for */
+  VEC(uint64_t) numbers;                /* of an export: what its events are numbered by in the documents, ascending */
 };
 /* Where in this book's journal the event of that number stands, or the last before it; 0: before the first. */
 uint64_t book_place(const struct book *book, uint64_t number);
@@ -68,6 +69,23 @@ void versions_free(struct book *book);
 
 MUST_USE bool keys_load(struct book *book, struct error *err);
 void keys_free(struct book *book);
+/* Has what the batch wrote of this key count once it is committed. */
+MUST_USE bool keys_stage(struct book *book, slice id, struct error *err);
+void keys_done(struct book *book);
+void keys_undo(struct book *book);
+/* As the store has it, the open batch included; ERR_NOT_FOUND. */
+MUST_USE bool keys_fetch(struct book *book, struct arena *arena, slice id, struct stored_key **out, struct error *err);
+/* ---- key_terms.c ---- */
+/* Fills in what a request left open and checks the whole. */
+MUST_USE bool key_terms_settle(const struct key_request *request, struct key_terms *out, struct error *err);
+/* May a key of these terms come from one of `bounds`? ERR_DENIED names what is wider. */
+MUST_USE bool key_terms_within(const struct key_terms *terms, const struct key_terms *bounds, struct error *err);
+/* Columns from `first` on, as KEY_TERMS_COLUMNS names them. */
+#define KEY_TERMS_COLUMNS                                                                                              \
+  "scopes, project, models, expires, requests_a_minute, tokens_a_minute, concurrency, spend_limit, spend_per"
+MUST_USE bool key_terms_read(struct arena *arena, const struct db_row *row, int first, struct key_terms *out,
+                             struct error *err);
+slice key_models_text(struct arena *arena, const struct key_terms *terms);
 /* As book_rate, over the journal up to event `position` (0: all of it), as of a given time. */
 struct rate_request {
   slice customer, period;

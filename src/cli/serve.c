@@ -14,22 +14,17 @@ struct first_key {
   bool exists;
 };
 
-static bool key_exists(void *context, slice id, enum role role, slice customer, slice name, instant created,
-                       bool revoked, struct error *err) {
-  (void)id;
-  (void)customer;
-  (void)name;
-  (void)created;
+static bool key_exists(void *context, const struct key_info *key, struct error *err) {
   (void)err;
   struct first_key *first = context;
-  first->exists = first->exists || (role == ROLE_OPERATOR && !revoked);
+  first->exists = first->exists || (key->role == ROLE_OPERATOR && !key->revoked);
   return true;
 }
 
-static bool make_first_key(struct book *book, char secret[96], struct error *err) {
+static bool make_first_key(struct book *book, struct key_made *made, struct error *err) {
   struct first_key first = {false};
-  secret[0] = '\0';
-  if (!key_list(book, key_exists, &first, err)) {
+  made->text[0] = '\0';
+  if (!key_list(book, &(struct key_query){0}, key_exists, &first, err)) {
     return false;
   }
   if (first.exists) {
@@ -38,7 +33,7 @@ static bool make_first_key(struct book *book, char secret[96], struct error *err
   if (!book_begin(book, err)) {
     return false;
   }
-  if (!key_create(book, ROLE_OPERATOR, (slice){0}, SLICE("first start"), secret, err)) {
+  if (!key_create(book, &(struct key_request){.role = ROLE_OPERATOR, .name = SLICE("first start")}, made, err)) {
     book_undo(book);
     return false;
   }
@@ -77,7 +72,7 @@ static bool serve(const struct cli_args *args, struct book *book, const struct p
                   struct error *err) {
   sigset_t signals;
   struct api *api;
-  char secret[96];
+  struct key_made made;
   int got;
   const char *listen = cli_value(args, "--listen");
   struct api_options options = {.listen = listen ? listen : "127.0.0.1:8080",
@@ -88,10 +83,10 @@ static bool serve(const struct cli_args *args, struct book *book, const struct p
   if (scrape) {
     pull_targets_check(scrape, book_catalog(book), warn, NULL);
   }
-  if (!make_first_key(book, secret, err) || !api_start(book, &options, &api, err)) {
+  if (!make_first_key(book, &made, err) || !api_start(book, &options, &api, err)) {
     return false;
   }
-  announce(args, api_port(api), secret);
+  announce(args, api_port(api), made.text);
   must(sigwait(&signals, &got) == 0);
   log_line(LOG_INFO, "serve", "%s: finishing what is under way", got == SIGINT ? "interrupted" : "asked to stop");
   api_stop(api, GRACE_MS);

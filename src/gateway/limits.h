@@ -14,14 +14,17 @@ void limiters_free(struct limiters *all);
 /* A reference: to be given back with limiter_drop. */
 struct limiter *limiter_of(struct limiters *all, slice name);
 void limiter_drop(struct limiters *all, struct limiter *limiter);
+size_t limiters_count(struct limiters *all); /* that are kept in memory */
 
 struct limit_state {                                                          /* for the x-ratelimit headers */
   int64_t requests_limit, requests_remaining, tokens_limit, tokens_remaining; /* limit 0: none */
   int64_t requests_reset_ms, tokens_reset_ms;                                 /* until all of it is free again */
 };
 enum limit_verdict { LIMIT_PASSED, LIMIT_REQUESTS, LIMIT_TOKENS, LIMIT_CONCURRENCY };
-/* Takes one request, `tokens` (an estimate) and one place, all or none. `*retry_ms`: when it is worth trying again. In
- * any 60 seconds no more than the limit pass, and when asked often enough exactly the limit does. */
+/* Takes one request, `tokens` (an estimate) and one place, all or none. `*retry_ms`: when it is worth trying again, 0
+ * when it passed, -1 when never: one call of so many tokens is more than the limit. In any 60 seconds no more than the
+ * limit pass. Exactly the limit does when asked often enough: the last 112 calls are known by their times; of more than
+ * these in one minute, some count up to 0.6 s longer than a minute. */
 enum limit_verdict limiter_take(struct limiter *limiter, const struct call_limits *limits, int64_t tokens, instant now,
                                 struct limit_state *state, int64_t *retry_ms);
 /* The call is over: its place is free, and it counts `tokens_used` in place of the estimate it came in with at `begun`.
