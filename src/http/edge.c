@@ -9,6 +9,7 @@
 #define IDLE_ARENAS_MAX 64
 #define IDLE_ARENA_BYTES_MAX ((size_t)1 << 20)
 #define SWEEP_MS 50
+#define SWEEP_AT_LEAST ((size_t)512)
 
 /* So that what is handed over by the edge itself is done at once. */
 static _Thread_local struct http_edge *this_edge;
@@ -78,14 +79,18 @@ static void connection_free(struct http_connection *c) {
   free(c);
 }
 
+/* Each time a part of them, so that thousands that are open cost little. */
 static void sweep_closed(struct http_edge *edge) {
-  for (size_t i = 0; i < edge->connections.count;) {
+  size_t quarter = edge->connections.count / 4;
+  for (size_t n = quarter > SWEEP_AT_LEAST ? quarter : SWEEP_AT_LEAST; n > 0 && edge->connections.count > 0; n--) {
+    size_t i = edge->swept < edge->connections.count ? edge->swept : 0;
     struct http_connection *c = edge->connections.items[i];
+    edge->swept = i + 1;
     if (connection_is_closed(c)) {
       edge->connections.items[i] = edge->connections.items[--edge->connections.count];
+      edge->swept = i;
+      edge->held -= c->held ? 1 : 0;
       connection_free(c);
-    } else {
-      i++;
     }
   }
 }
@@ -103,14 +108,19 @@ static struct http_connection *furthest(const struct http_edge *edge) {
 /* Without room, bodies that are being read wait in the network; with room again they go on. */
 static void hold_or_go_on(struct http_edge *edge) {
   bool room = room_is_left(edge);
+  if (room && edge->held == 0) {
+    return;
+  }
   const struct http_connection *first = room ? NULL : furthest(edge);
   for (size_t i = 0; i < edge->connections.count; i++) {
     struct http_connection *c = edge->connections.items[i];
     if (c->held && (room || c == first)) {
       c->held = false;
+      edge->held--;
       bufferevent_enable(c->buffers, EV_READ);
     } else if (!room && c != first && c->buffered_bytes > 0 && (bufferevent_get_enabled(c->buffers) & EV_READ)) {
       c->held = true;
+      edge->held++;
       bufferevent_disable(c->buffers, EV_READ);
     }
   }
@@ -158,12 +168,8 @@ static void take_handed(evutil_socket_t fd, short what, void *context) {
   }
 }
 
-void http_on_edge(struct http_request *r, void (*then)(struct http_request *r, void *context), void *context) {
+void edge_hand_over(struct http_request *r, void (*then)(struct http_request *r, void *context), void *context) {
   struct http_edge *edge = r->edge;
-  if (edge == this_edge) {
-    then(r, context);
-    return;
-  }
   r->then = then;
   r->then_context = context;
   r->next = NULL;
@@ -174,6 +180,37 @@ void http_on_edge(struct http_request *r, void (*then)(struct http_request *r, v
   pthread_mutex_unlock(&edge->lock);
   if (first) { /* else it is awake already, or about to be */
     event_active(edge->wake, EV_TIMEOUT, 0);
+  }
+}
+
+void http_on_edge(struct http_request *r, void (*then)(struct http_request *r, void *context), void *context) {
+  if (r->edge == this_edge) {
+    then(r, context);
+  } else {
+    edge_hand_over(r, then, context);
+  }
+}
+
+/* ---- of the edge, for those who answer ---- */
+
+struct event_base *http_base(const struct http_request *r) {
+  return r->edge->base;
+}
+unsigned http_edge_index(const struct http_request *r) {
+  return (unsigned)(r->edge - r->edge->server->edges);
+}
+void **http_edge_slot(struct http_request *r) {
+  return &r->edge->slot;
+}
+
+/* The server stops: to those who answer it is as if all clients had left. */
+void edge_tell_gone(evutil_socket_t fd, short what, void *context) {
+  (void)fd;
+  (void)what;
+  struct http_edge *edge = context;
+  struct http_request *r;
+  while ((r = LIST_FIRST(&edge->watched)) != NULL) {
+    stream_tell_gone(r);
   }
 }
 
@@ -226,6 +263,9 @@ void edge_stop_accepting(evutil_socket_t fd, short what, void *context) {
 
 /* After its thread has ended. */
 void edge_free(struct http_edge *edge) {
+  if (edge->slot) {
+    edge->server->options.edge_slot_free(edge->slot);
+  }
   evhttp_free(edge->http);
   for (size_t i = 0; i < edge->connections.count; i++) {
     connection_free(edge->connections.items[i]);

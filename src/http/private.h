@@ -32,6 +32,9 @@ struct http_edge {
   pthread_mutex_t lock; /* of what other threads hand over */
   struct http_request *handed, **last_handed;
   struct event *wake, *sweep;
+  LIST_HEAD(, http_request) watched;
+  size_t swept, held; /* the next connection to look at; how many are not read from */
+  void *slot;
   bool in_evhttp; /* which has called and is not done: an answer is not to end the connection under its feet */
 };
 
@@ -49,6 +52,18 @@ struct http_server {
 struct http_param {
   slice name, value;
 };
+/* Of a request that is watched or answered in pieces: its connection's callbacks are ours until it ends. */
+struct http_stream {
+  bool ours, begun, is_watched, gone;
+  bool is_low; /* what waits is below the low mark, or was not above it */
+  bool has_body;
+  int64_t left; /* of content_length; -1: not known */
+  struct http_watch watch;
+  void *context;
+  bufferevent_data_cb evhttp_written;
+  bufferevent_event_cb evhttp_event;
+  void *evhttp_argument;
+};
 struct http_request {
   uint32_t magic;
   struct http_edge *edge;
@@ -65,6 +80,9 @@ struct http_request {
   int status;
   struct evbuffer *answer;
   size_t body_bytes; /* counted as taken */
+  struct buf unpacked;
+  struct http_stream stream;
+  LIST_ENTRY(http_request) watched;
   /* handed over to the edge */
   struct http_request *next;
   void (*then)(struct http_request *r, void *context);
@@ -78,10 +96,19 @@ MUST_USE bool url_decode(struct arena *arena, slice text, slice *out, struct err
 
 /* The general callback of evhttp. */
 void request_arrived(struct evhttp_request *ev, void *context);
+void request_add_headers(struct http_request *r, const char *content_type);
+void request_free(struct http_request *r); /* all but what is evhttp's */
+void write_at_once(struct bufferevent *buffers);
+/* stream.c: evhttp has its connection back. */
+void stream_give_back(struct http_request *r);
+void stream_tell_gone(struct http_request *r);
 
 void edge_start(struct http_server *server, struct http_edge *edge, int fd); /* the socket becomes its own */
 void edge_stop_accepting(evutil_socket_t fd, short what, void *context);
 void edge_free(struct http_edge *edge);
+/* For later, also when this is the request's edge. */
+void edge_hand_over(struct http_request *r, void (*then)(struct http_request *r, void *context), void *context);
+void edge_tell_gone(evutil_socket_t fd, short what, void *context);
 /* Memory of bodies, over all edges: beyond the limit, reading from connections waits. */
 void edge_take_room(struct http_edge *edge, size_t bytes);
 void edge_give_room(struct http_edge *edge, size_t bytes);

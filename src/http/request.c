@@ -21,6 +21,14 @@ slice http_path(const struct http_request *r) {
 slice http_body(const struct http_request *r) {
   return r->body;
 }
+void http_forget_body(struct http_request *r) {
+  struct evbuffer *input = evhttp_request_get_input_buffer(r->ev);
+  evbuffer_drain(input, evbuffer_get_length(input));
+  buf_free(&r->unpacked);
+  edge_give_room(r->edge, r->body_bytes);
+  r->body_bytes = 0;
+  r->body = SLICE("");
+}
 const char *http_request_id(const struct http_request *r) {
   return r->id;
 }
@@ -71,7 +79,7 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 
 /* evhttp waits for the socket to be writable before it writes. It nearly always is, so the answer leaves at once, and
  * the next request is waited for; what does not fit now goes the usual way. */
-static void write_at_once(struct bufferevent *buffers) {
+void write_at_once(struct bufferevent *buffers) {
   struct evbuffer *output = bufferevent_get_output(buffers);
   evbuffer_unfreeze(output, 1);
   int written = evbuffer_write(output, bufferevent_getfd(buffers));
@@ -82,26 +90,31 @@ static void write_at_once(struct bufferevent *buffers) {
   }
 }
 
+void request_free(struct http_request *r) {
+  evhttp_clear_headers(&r->query);
+  edge_arena_back(r->edge, r->arena);
+  edge_give_room(r->edge, r->body_bytes);
+  buf_free(&r->unpacked);
+  atomic_fetch_sub(&r->edge->server->in_flight, 1);
+  r->magic = 0;
+  free(r);
+}
+
 /* Back on the request's own edge, where libevent wants to be called. */
 static void send_answer(struct http_request *r, void *context) {
   (void)context;
   must(r->magic == REQUEST_MAGIC);
+  stream_give_back(r);
   struct evhttp_connection *connection = evhttp_request_get_connection(r->ev); /* NULL: it was closed meanwhile */
   evhttp_send_reply(r->ev, r->status, NULL, r->answer);
   if (connection && !r->edge->in_evhttp) {
     write_at_once(evhttp_connection_get_bufferevent(connection));
   }
   evbuffer_free(r->answer);
-  evhttp_clear_headers(&r->query);
-  edge_arena_back(r->edge, r->arena);
-  edge_give_room(r->edge, r->body_bytes);
-  atomic_fetch_sub(&r->edge->server->in_flight, 1);
-  r->magic = 0;
-  free(r);
+  request_free(r);
 }
 
-void http_answer(struct http_request *r, int status, const char *content_type, slice body) {
-  must(r->magic == REQUEST_MAGIC && !atomic_exchange(&r->answered, true));
+void request_add_headers(struct http_request *r, const char *content_type) {
   struct evkeyvalq *headers = evhttp_request_get_output_headers(r->ev);
   evhttp_add_header(headers, "content-type", content_type);
   evhttp_add_header(headers, "x-request-id", r->id);
@@ -109,6 +122,11 @@ void http_answer(struct http_request *r, int status, const char *content_type, s
   if (!r->has_cache_control) {
     evhttp_add_header(headers, "cache-control", "no-store");
   }
+}
+
+void http_answer(struct http_request *r, int status, const char *content_type, slice body) {
+  must(r->magic == REQUEST_MAGIC && !atomic_exchange(&r->answered, true));
+  request_add_headers(r, content_type);
   r->status = status;
   r->answer = evbuffer_new();
   must(r->answer != NULL && evbuffer_add(r->answer, body.ptr, body.len) == 0);
@@ -176,6 +194,14 @@ static const char *title_of(int status) {
 }
 
 void http_problem_status(struct http_request *r, int status, const char *code, const char *detail) {
+  const struct http_options *options = &r->edge->server->options;
+  if (status >= 500) {
+    log_line(LOG_ERROR, r->id, "%d %s: %s", status, code, detail);
+  }
+  if (options->problem && slice_starts(r->path, options->problem_prefix)) {
+    options->problem(r, status, code, detail);
+    return;
+  }
   struct buf body;
   struct json_out w;
   buf_init(&body, 1u << 16);
@@ -196,9 +222,6 @@ void http_problem_status(struct http_request *r, int status, const char *code, c
   if (status == 401) {
     http_add_header(r, "www-authenticate", "Bearer");
   }
-  if (status >= 500) {
-    log_line(LOG_ERROR, r->id, "%d %s: %s", status, code, detail);
-  }
   http_answer(r, status, "application/problem+json", buf_slice(&body));
   buf_free(&body);
 }
@@ -210,32 +233,32 @@ void http_problem(struct http_request *r, const struct error *err) {
 /* ---- arriving ---- */
 
 static bool inflate_all(struct http_request *r, z_stream *z, struct error *err) {
-  struct buf out;
-  buf_init(&out, HTTP_BODY_BYTES_MAX);
+  struct buf *out = &r->unpacked;
+  buf_init(out, HTTP_BODY_BYTES_MAX);
   int state = Z_OK;
-  while (state == Z_OK && !out.failed) {
+  while (state == Z_OK && !out->failed) {
     char chunk[16384];
     z->next_out = (Bytef *)chunk;
     z->avail_out = sizeof chunk;
     state = inflate(z, Z_NO_FLUSH);
-    buf_add(&out, (slice){chunk, sizeof chunk - z->avail_out});
+    buf_add(out, (slice){chunk, sizeof chunk - z->avail_out});
     if (state == Z_BUF_ERROR && z->avail_in == 0) {
       break;
     }
   }
-  bool ok = state == Z_STREAM_END && !out.failed;
-  if (out.failed) {
+  bool ok = state == Z_STREAM_END && !out->failed;
+  if (out->failed) {
     error_set(err, ERR_LIMIT, "the body is larger than %u bytes once unpacked", HTTP_BODY_BYTES_MAX);
   }
-  if (!ok && !out.failed) {
+  if (!ok && !out->failed) {
     error_set(err, ERR_INVALID, "the gzip body is damaged or cut short");
   }
   if (ok) {
-    r->body = arena_copy(r->arena, buf_slice(&out));
+    buf_addc(out, '\0'); /* for those who read numbers from it */
+    r->body = (slice){out->ptr, out->len - 1};
     edge_take_room(r->edge, r->body.len);
     r->body_bytes += r->body.len;
   }
-  buf_free(&out);
   return ok;
 }
 

@@ -16,6 +16,7 @@
 #define LISTEN_BACKLOG 1024
 #define FILES_BESIDES 256
 #define WORKER_THREADS 2
+#define GONE_GRACE_MS 500
 
 /* "127.0.0.1:8080", "[::1]:8080" or "localhost:0". */
 static bool parse_address(const char *text, struct sockaddr_storage *address, socklen_t *length, struct error *err) {
@@ -63,10 +64,11 @@ static bool open_socket(const char *listen_text, int *out, int *port, struct err
   return true;
 }
 
-/* A file descriptor for each connection that may be open, as far as the system lets us. */
+/* A file descriptor for each connection that may be open, and one for where its request is forwarded to, as far as the
+ * system lets us. */
 static void raise_file_limit(void) {
   struct rlimit files;
-  const rlim_t wanted = LIMIT_CONNECTIONS + FILES_BESIDES;
+  const rlim_t wanted = 2 * LIMIT_CONNECTIONS + FILES_BESIDES;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < wanted) {
     files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
     setrlimit(RLIMIT_NOFILE, &files);
@@ -117,12 +119,18 @@ static void on_every_edge(struct http_server *server, event_callback_fn fn) {
   }
 }
 
-void http_stop(struct http_server *server, int grace_ms) {
-  must(server->magic == HTTP_MAGIC);
-  on_every_edge(server, edge_stop_accepting);
+static void wait_for_requests(struct http_server *server, int grace_ms) {
   for (int waited_ms = 0; waited_ms < grace_ms && atomic_load(&server->in_flight) > 0; waited_ms += 10) {
     nanosleep(&(struct timespec){.tv_nsec = 10000000L}, NULL);
   }
+}
+
+void http_stop(struct http_server *server, int grace_ms) {
+  must(server->magic == HTTP_MAGIC);
+  on_every_edge(server, edge_stop_accepting);
+  wait_for_requests(server, grace_ms);
+  on_every_edge(server, edge_tell_gone);
+  wait_for_requests(server, GONE_GRACE_MS);
   workers_stop(server->workers);
   on_every_edge(server, stop_loop);
   for (unsigned i = 0; i < server->edge_count; i++) {
