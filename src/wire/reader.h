@@ -1,0 +1,26 @@
+/* One answer under way: what is known of it, and what is kept back. */
+#ifndef METERHOUSE_WIRE_READER_H
+#define METERHOUSE_WIRE_READER_H
+#include "frame.h"
+#include "heard.h"
+
+#define READER_KEPT_MAX (WIRE_EVENT_BYTES_MAX + 64)
+struct wire_reader {
+  struct wire_reader_options options;
+  struct wire_outcome seen; /* all but its usage */
+  struct usage_fields usage;
+  uint64_t text_bytes; /* that passed since the last usage */
+  bool reported, done, failed_reading, cut_event;
+  struct frame frame;
+  struct scan scan;
+  struct heard heard;
+  struct buf joined, kept;
+  struct buf *out, *last_to; /* of the piece under way; where the last event went, NULL: nowhere */
+  struct turned *turned;     /* a stream of chat as one of messages; NULL: it passes as it is */
+};
+/* Takes in what one JSON text of the answer told. */
+void reader_absorb(struct wire_reader *r, const struct heard *h);
+
+/* One JSON text, in json_answer.c: it passes, its last byte that is not blank kept back. */
+void json_answer_take(struct wire_reader *r, slice piece, struct buf *out);
+#endif
