@@ -160,7 +160,7 @@ void account_rest(struct account *account, instant now);
 /* All of it, when no call is under way any more; waits for the core. */
 MUST_USE bool account_return(struct account *account, struct error *err);
 
-/* ---- credit.c: on the core thread ---- */
+/* ---- reserve.c: on the core thread ---- */
 /* Reserves up to `wanted` for the payer beside what is spent. */
 MUST_USE bool reserve_credit(struct book *book, const struct customer *payer, slice product, amount wanted,
                              amount *granted, struct error *err);
