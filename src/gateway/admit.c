@@ -42,7 +42,8 @@ static bool identify(struct call *call) {
   }
   const struct customer *customer = catalog_customer(call->gateway->catalog, call->who.customer);
   if (call->who.role != ROLE_CUSTOMER || customer == NULL) {
-    refuse(call, 403, REFUSED_NO_KEY, "key_not_allowed", NULL, "Models are called with the key of a customer, who pays for it.");
+    refuse(call, 403, REFUSED_NO_KEY, "key_not_allowed", NULL,
+           "Models are called with the key of a customer, who pays for it.");
     return false;
   }
   call->buyer = buyer_of(call->gateway, customer);
@@ -143,8 +144,8 @@ static bool find_price(struct call *call) {
     return refuse_model(call);
   }
   if (!call_quote(call, &err)) {
-    log_line(LOG_ERROR, http_request_id(call->http), "customer " SLICE_FMT ": %s",
-             SLICE_ARG(call->buyer->customer->id), err.message);
+    log_line(LOG_ERROR, http_request_id(call->http), "customer " SLICE_FMT ": %s", SLICE_ARG(call->buyer->customer->id),
+             err.message);
     refuse(call, 500, REFUSED_BOOKS, NULL, NULL, "The price of this call can not be told at the moment.");
     return false;
   }
@@ -239,8 +240,8 @@ static bool take_limits(struct call *call) {
     if (call->limiters[i] == NULL) {
       continue;
     }
-    enum limit_verdict verdict = limiter_take(call->limiters[i], &call->limits[i], call->tokens_estimated, call->begun,
-                                              &state, &retry_ms);
+    enum limit_verdict verdict =
+        limiter_take(call->limiters[i], &call->limits[i], call->tokens_estimated, call->begun, &state, &retry_ms);
     tighter(&all, &state);
     if (verdict != LIMIT_PASSED) {
       leave_limiter(call, i);
@@ -304,8 +305,9 @@ static bool learn(struct call *call) {
 static bool bound(struct call *call, int64_t max_tokens, amount *out) {
   struct error err = {0};
   pthread_mutex_lock(&call->buyer->lock);
-  bool ok = quote_bound(call->terms, call->quote, call->request.input_tokens_max,
-                        call->door == WIRE_EMBEDDINGS ? 0 : max_tokens * call->request.choices, &call->aside, out, &err);
+  bool ok =
+      quote_bound(call->terms, call->quote, call->request.input_tokens_max,
+                  call->door == WIRE_EMBEDDINGS ? 0 : max_tokens * call->request.choices, &call->aside, out, &err);
   call->set_aside = ok;
   pthread_mutex_unlock(&call->buyer->lock);
   return ok;
@@ -340,7 +342,8 @@ static int64_t tokens_for(struct call *call, amount most) {
 
 static bool refuse_credit(struct call *call, enum hold_verdict verdict) {
   const struct refusal later = {.status = 402,
-                                .message = "Calls under way hold the credit that is left: try again when they have ended.",
+                                .message =
+                                    "Calls under way hold the credit that is left: try again when they have ended.",
                                 .code = "credit_held",
                                 .cause = REFUSED_CREDIT_WAIT,
                                 .retry_ms = CREDIT_RETRY_MS};
@@ -362,7 +365,7 @@ static enum hold_verdict hold_less(struct call *call, amount most, enum hold_ver
     return verdict;
   }
   call->max_tokens = tokens;
-  return account_hold(call->buyer->account, call, *value, call->begun, &most);
+  return purse_hold(call->buyer->purse, call, *value, call->begun, &most);
 }
 
 static bool hold(struct call *call) {
@@ -371,7 +374,7 @@ static bool hold(struct call *call) {
     refuse(call, 400, REFUSED_INVALID, NULL, NULL, "The call is larger than can be priced.");
     return false;
   }
-  enum hold_verdict verdict = account_hold(call->buyer->account, call, value, call->begun, &most);
+  enum hold_verdict verdict = purse_hold(call->buyer->purse, call, value, call->begun, &most);
   if (verdict == HOLD_LATER || verdict == HOLD_NEVER) {
     verdict = hold_less(call, most, verdict, &value);
   }
@@ -408,7 +411,8 @@ static bool first_steps(struct call *call) {
     return true;
   }
   if (call->begun.ns < atomic_load(&call->gateway->failing_until_ns)) {
-    refuse(call, 503, REFUSED_BOOKS, NULL, NULL, "The books can not be written at the moment: nothing is sold until they can.");
+    refuse(call, 503, REFUSED_BOOKS, NULL, NULL,
+           "The books can not be written at the moment: nothing is sold until they can.");
     return false;
   }
   return identify(call) && read_request(call) && find_model(call) && find_price(call) && take_limits(call);

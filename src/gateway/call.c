@@ -86,7 +86,7 @@ static void leave_credit(struct call *call) {
     pthread_mutex_unlock(&call->buyer->lock);
   }
   if (call->holds) {
-    account_release(call->buyer->account, call->held, AMOUNT_ZERO);
+    purse_release(call->buyer->purse, call->held, AMOUNT_ZERO);
   }
   if (call->key_holds && call->key_state) {
     key_spend_end(call->key_state, call->held, AMOUNT_ZERO);

@@ -26,9 +26,9 @@ const char *const token_kinds[TOKEN_KINDS] = {"input",  "cached",    "cache_writ
                                               "output", "reasoning", "output_audio"};
 
 const char *figures_cause_name(enum figures_cause cause) {
-  static const char *const names[REFUSED_CAUSES] = {"no_key",        "model",         "rate_requests", "rate_tokens",
-                                                    "concurrency",   "credit",        "credit_wait",   "spend_limit",
-                                                    "upstream_full", "upstream_down", "invalid",       "too_large"};
+  static const char *const names[REFUSED_CAUSES] = {
+      "no_key",      "model",         "rate_requests", "rate_tokens", "concurrency", "credit", "credit_wait",
+      "spend_limit", "upstream_full", "upstream_down", "invalid",     "too_large",   "books"};
   must((unsigned)cause < REFUSED_CAUSES);
   return names[cause];
 }

@@ -30,6 +30,7 @@ enum figures_cause {
   REFUSED_UPSTREAM_DOWN,
   REFUSED_INVALID,
   REFUSED_TOO_LARGE,
+  REFUSED_BOOKS, /* the books can not be read or written, or a price not be told */
   REFUSED_CAUSES
 };
 const char *figures_cause_name(enum figures_cause cause); /* "no_key" ... */

@@ -72,14 +72,13 @@ static void start_reader(struct call *call) {
   if (call->reader) {
     return;
   }
-  const struct wire_reader_options options = {.door = call->door,
-                                              .shape = call->placed && call->place.target->upstream->anthropic
-                                                           ? WIRE_ANTHROPIC
-                                                           : WIRE_OPENAI,
-                                              .stream = call->request.stream,
-                                              .hide_usage = !call->request.usage_asked,
-                                              .model = call->model->name,
-                                              .id = http_request_id(call->http)};
+  const struct wire_reader_options options = {
+      .door = call->door,
+      .shape = call->placed && call->place.target->upstream->anthropic ? WIRE_ANTHROPIC : WIRE_OPENAI,
+      .stream = call->request.stream,
+      .hide_usage = !call->request.usage_asked,
+      .model = call->model->name,
+      .id = http_request_id(call->http)};
   call->reader = wire_reader_new(&options);
 }
 
@@ -132,7 +131,8 @@ static void on_head(void *context, const struct http_reply *reply) {
   quantity number;
   struct error ignored = {0};
   call->upstream_status = reply->status;
-  call->answer_length = length.len > 0 && quantity_parse(length, &number, &ignored) ? (int64_t)(number.e9 / QUANTITY_E9) : -1;
+  call->answer_length =
+      length.len > 0 && quantity_parse(length, &number, &ignored) ? (int64_t)(number.e9 / QUANTITY_E9) : -1;
   call->retry_after_ms =
       retry.len > 0 && quantity_parse(retry, &number, &ignored) ? (int64_t)(number.e9 / (QUANTITY_E9 / 1000)) : 0;
   snprintf(call->answer_type, sizeof call->answer_type, "%.*s", (int)(type.len < 63 ? type.len : 63),
@@ -298,7 +298,8 @@ static void send_upstream(struct call *call) {
   }
   call->tries++;
   call->sent = clock_now();
-  call->exchange = http_client_send(client, "POST", path_of(call), write_headers(call), buf_slice(&call->body), &hooks, call);
+  call->exchange =
+      http_client_send(client, "POST", path_of(call), write_headers(call), buf_slice(&call->body), &hooks, call);
 }
 
 void call_forward(struct call *call) {
@@ -314,7 +315,8 @@ void call_forward(struct call *call) {
     send_upstream(call);
     return;
   }
-  bool waited = call->parked.ns > 0 && now.ns - call->parked.ns > call->gateway->catalog->gateway.queue_ms * NS_PER_MS;
+  bool waited =
+      call->parked.ns > 0 && now.ns - call->parked.ns > call->gateway->catalog->gateway.queue_ms * (NS_PER_S / 1000);
   if (verdict == ROUTE_FULL && !waited && call->tries == 0) {
     edge_park(call->edge, call);
   } else if (call->tries > 0) {

@@ -12,15 +12,15 @@
 
 /* ---- tables ---- */
 
-struct account *account_of(struct gateway *gateway, const struct customer *payer) {
+struct purse *purse_of(struct gateway *gateway, const struct customer *payer) {
   pthread_mutex_lock(&gateway->lock);
-  struct account *account = map_get(&gateway->accounts, payer->id);
-  if (account == NULL) {
-    account = account_new(gateway, payer);
-    *map_put(&gateway->accounts, payer->id) = account;
+  struct purse *purse = map_get(&gateway->purses, payer->id);
+  if (purse == NULL) {
+    purse = purse_new(gateway, payer);
+    *map_put(&gateway->purses, payer->id) = purse;
   }
   pthread_mutex_unlock(&gateway->lock);
-  return account;
+  return purse;
 }
 
 struct buyer *buyer_of(struct gateway *gateway, const struct customer *customer) {
@@ -30,13 +30,13 @@ struct buyer *buyer_of(struct gateway *gateway, const struct customer *customer)
   if (buyer) {
     return buyer;
   }
-  struct account *account = account_of(gateway, customer->payer ? customer->payer : customer);
+  struct purse *purse = purse_of(gateway, customer->payer ? customer->payer : customer);
   pthread_mutex_lock(&gateway->lock);
   void **place = map_put(&gateway->buyers, customer->id);
   if (*place == NULL) {
     buyer = mem_alloc(sizeof *buyer);
     buyer->customer = customer;
-    buyer->account = account;
+    buyer->purse = purse;
     must(pthread_mutex_init(&buyer->lock, NULL) == 0);
     *place = buyer;
   }
@@ -45,23 +45,23 @@ struct buyer *buyer_of(struct gateway *gateway, const struct customer *customer)
   return buyer;
 }
 
-static struct account *find_account(struct gateway *gateway, slice customer) {
+static struct purse *find_purse(struct gateway *gateway, slice customer) {
   const struct customer *known = catalog_customer(gateway->catalog, customer);
   const struct customer *payer = known && known->payer ? known->payer : known;
   pthread_mutex_lock(&gateway->lock);
-  struct account *account = payer ? map_get(&gateway->accounts, payer->id) : NULL;
+  struct purse *purse = payer ? map_get(&gateway->purses, payer->id) : NULL;
   pthread_mutex_unlock(&gateway->lock);
-  return account;
+  return purse;
 }
 
 amount gateway_free_credit(struct gateway *gateway, slice customer) {
-  struct account *account = find_account(gateway, customer);
-  return account ? account_free_credit(account) : AMOUNT_ZERO;
+  struct purse *purse = find_purse(gateway, customer);
+  return purse ? purse_free_credit(purse) : AMOUNT_ZERO;
 }
 
 amount gateway_held_credit(struct gateway *gateway, slice customer) {
-  struct account *account = find_account(gateway, customer);
-  return account ? account_held_credit(account) : AMOUNT_ZERO;
+  struct purse *purse = find_purse(gateway, customer);
+  return purse ? purse_held_credit(purse) : AMOUNT_ZERO;
 }
 
 /* ---- what the catalog says ---- */
@@ -100,7 +100,7 @@ static void read_meters(struct gateway *gateway) {
   gateway->product = count > 0 ? meters[0]->product : (slice){0};
 }
 
-static bool read_key(const struct upstream *upstream, struct buf *out, struct error *err) {
+static bool read_key(struct arena *arena, const struct upstream *upstream, slice *out, struct error *err) {
   if (upstream->key_env.len > 0) {
     char name[256];
     snprintf(name, sizeof name, SLICE_FMT, SLICE_ARG(upstream->key_env));
@@ -109,11 +109,12 @@ static bool read_key(const struct upstream *upstream, struct buf *out, struct er
       return error_set(err, ERR_INVALID, "%s:%d: upstream " SLICE_FMT ": the environment has no %s: set it to its key",
                        upstream->place.file, upstream->place.line, SLICE_ARG(upstream->name), name);
     }
-    buf_add(out, slice_of(value));
+    *out = slice_of(value);
   } else if (upstream->key_file.len > 0) {
     char path[4096];
     snprintf(path, sizeof path, SLICE_FMT, SLICE_ARG(upstream->key_file));
-    return file_read(path, out, err) || error_at(err, "upstream " SLICE_FMT, SLICE_ARG(upstream->name));
+    return file_read(arena, path, UPSTREAM_KEY_BYTES_MAX, out, err) ||
+           error_at(err, "upstream " SLICE_FMT, SLICE_ARG(upstream->name));
   }
   return true;
 }
@@ -128,17 +129,16 @@ static bool key_is_clean(slice key) {
 }
 
 static bool read_upstream(struct gateway *gateway, const struct upstream *upstream, struct error *err) {
-  struct buf text;
-  buf_init(&text, UPSTREAM_KEY_BYTES_MAX);
-  bool ok = read_key(upstream, &text, err);
-  slice key = slice_trim(buf_slice(&text));
+  slice key = {0};
+  bool ok = read_key(gateway->arena, upstream, &key, err);
+  key = slice_trim(key);
   if (ok && upstream->key_env.len + upstream->key_file.len > 0) {
-    ok = key_is_clean(key) || error_set(err, ERR_INVALID, "upstream " SLICE_FMT ": its key is empty or not one line of text",
-                                        SLICE_ARG(upstream->name));
+    ok = key_is_clean(key) ||
+         error_set(err, ERR_INVALID, "upstream " SLICE_FMT ": its key is empty or not one line of text",
+                   SLICE_ARG(upstream->name));
     const char *form = upstream->anthropic ? "x-api-key: " SLICE_FMT "\r\n" : "authorization: Bearer " SLICE_FMT "\r\n";
     gateway->upstream_headers[upstream->index] = slice_of(arena_printf(gateway->arena, form, SLICE_ARG(key)));
   }
-  buf_free(&text);
   return ok;
 }
 
@@ -186,7 +186,8 @@ static bool remember_one(void *context, const struct event *e, const struct arri
   for (enum kind k = KIND_INPUT; k < KINDS; k++) {
     quantity q;
     struct error ignored = {0};
-    tokens += quantity_parse(event_field_value(e, slice_of(kind_name(k))), &q, &ignored) ? (int64_t)(q.e9 / QUANTITY_E9) : 0;
+    tokens +=
+        quantity_parse(event_field_value(e, slice_of(kind_name(k))), &q, &ignored) ? (int64_t)(q.e9 / QUANTITY_E9) : 0;
   }
   for (size_t i = 0; i < 2; i++) {
     char name[300];
@@ -220,11 +221,13 @@ bool gateway_start(struct book *book, struct core *core, struct gateway **out, s
   gateway->arena = arena_new();
   must(pthread_mutex_init(&gateway->lock, NULL) == 0);
   read_meters(gateway);
-  gateway->routes = routes_new(gateway->catalog);
   gateway->limiters = limiters_new();
-  gateway->figures = figures_new(gateway->catalog, gateway->routes);
   open_doors(gateway);
-  if (!read_upstreams(gateway, err) || !remember(gateway, err)) {
+  bool ok = routes_new(gateway->catalog, clock_now(), &gateway->routes, err);
+  if (ok) {
+    gateway->figures = figures_new(gateway->catalog, gateway->routes, FIGURES_EDGES_MAX);
+  }
+  if (!ok || !read_upstreams(gateway, err) || !remember(gateway, err)) {
     gateway_free(gateway);
     return false;
   }
@@ -236,11 +239,11 @@ bool gateway_start(struct book *book, struct core *core, struct gateway **out, s
 /* ---- stopping ---- */
 
 static void return_credit(struct gateway *gateway) {
-  for (size_t i = 0; i < gateway->accounts.capacity; i++) {
-    struct account *account = gateway->accounts.slots[i].value;
+  for (size_t i = 0; i < gateway->purses.capacity; i++) {
+    struct purse *purse = gateway->purses.slots[i].value;
     struct error err = {0};
-    if (account && !account_return(account, &err)) {
-      log_line(LOG_ERROR, "gateway", "credit reserved for customer " SLICE_FMT ": %s", SLICE_ARG(account->payer->id),
+    if (purse && !purse_return(purse, &err)) {
+      log_line(LOG_ERROR, "gateway", "credit reserved for customer " SLICE_FMT ": %s", SLICE_ARG(purse->payer->id),
                err.message);
     }
   }
@@ -262,13 +265,13 @@ static void free_tables(struct gateway *gateway) {
       free(buyer);
     }
   }
-  for (size_t i = 0; i < gateway->accounts.capacity; i++) {
-    if (gateway->accounts.slots[i].value) {
-      account_free(gateway->accounts.slots[i].value);
+  for (size_t i = 0; i < gateway->purses.capacity; i++) {
+    if (gateway->purses.slots[i].value) {
+      purse_free(gateway->purses.slots[i].value);
     }
   }
   map_free(&gateway->buyers);
-  map_free(&gateway->accounts);
+  map_free(&gateway->purses);
   key_states_free(gateway);
 }
 

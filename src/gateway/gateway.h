@@ -1,6 +1,6 @@
-/* The model gateway: calls from OpenAI and Anthropic clients are admitted, their most possible cost held, forwarded to an
- * upstream, streamed back, and settled on the book before their last byte leaves. docs/gateway.md is the user's manual
- * and states the rule for each way a call can end. */
+/* The model gateway: calls from OpenAI and Anthropic clients are admitted, their most possible cost held, forwarded to
+ * an upstream, streamed back, and settled on the book before their last byte leaves. docs/gateway.md is the user's
+ * manual and states the rule for each way a call can end. */
 #ifndef METERHOUSE_GATEWAY_GATEWAY_H
 #define METERHOUSE_GATEWAY_GATEWAY_H
 #include "book/book.h"

@@ -22,7 +22,7 @@ struct keeper {
 
 static void judge(struct checkup *c, bool healthy) {
   c->exchange = NULL;
-  route_health(c->gateway->routes, c->upstream, healthy, clock_now());
+  route_health(c->gateway->routes, c->upstream, healthy);
 }
 
 static void on_head(void *context, const struct http_reply *reply) {
@@ -64,7 +64,8 @@ static void check(struct checkup *c) {
     return;
   }
   c->status = 0;
-  c->exchange = http_client_send(c->client, "GET", u->health, c->gateway->upstream_headers[u->index], (slice){0}, &hooks, c);
+  c->exchange =
+      http_client_send(c->client, "GET", u->health, c->gateway->upstream_headers[u->index], (slice){0}, &hooks, c);
 }
 
 static void check_all(evutil_socket_t fd, short what, void *context) {
@@ -82,9 +83,9 @@ static void rest(evutil_socket_t fd, short what, void *context) {
   (void)fd;
   (void)what;
   pthread_mutex_lock(&gateway->lock);
-  for (size_t i = 0; i < gateway->accounts.capacity; i++) {
-    if (gateway->accounts.slots[i].value) {
-      account_rest(gateway->accounts.slots[i].value, now);
+  for (size_t i = 0; i < gateway->purses.capacity; i++) {
+    if (gateway->purses.slots[i].value) {
+      purse_rest(gateway->purses.slots[i].value, now);
     }
   }
   pthread_mutex_unlock(&gateway->lock);

@@ -1,4 +1,5 @@
-/* GET /v1/models: those that a key may call and its customer's plan has prices for, in OpenAI's shape or Anthropic's. */
+/* GET /v1/models: those that a key may call and its customer's plan has prices for, in OpenAI's shape or Anthropic's.
+ */
 #include "base/json.h"
 #include "gateway/private.h"
 

@@ -54,7 +54,7 @@ static void notes_done(struct command *command, const struct error *err) {
 }
 
 static bool note_one(struct arena *arena, struct call *call, instant now, struct note *out, struct error *err) {
-  const struct customer *payer = call->buyer->account->payer;
+  const struct customer *payer = call->buyer->purse->payer;
   struct event event;
   struct buf json;
   if (!call_price(call, END_CLIENT_GONE, now, err) || !call_period(call, now, &out->period_to, err)) {
@@ -68,7 +68,7 @@ static bool note_one(struct arena *arena, struct call *call, instant now, struct
   out->currency = slice_of(payer->currency->code);
   out->family = call->key_state ? call->key_state->family : (slice){0};
   out->key_period = call->key_period.from;
-  out->gross = call->buyer->account->unlimited ? AMOUNT_ZERO : call->paid.gross;
+  out->gross = call->buyer->purse->unlimited ? AMOUNT_ZERO : call->paid.gross;
   out->event = arena_copy(arena, buf_slice(&json));
   buf_free(&json);
   return true;
@@ -156,8 +156,10 @@ bool gateway_recover(struct book *book, struct error *err) {
     ok = ok && book_commit(book, err);
   }
   if (ok && left.list.count + slices > 0) {
-    log_line(LOG_WARN, "gateway", "%zu calls that a crash cut off are settled, the credit reserved for calls of %zu "
-             "customers is free again", left.list.count, slices);
+    log_line(LOG_WARN, "gateway",
+             "%zu calls that a crash cut off are settled, the credit reserved for calls of %zu "
+             "customers is free again",
+             left.list.count, slices);
   }
   vec_free(&left.list);
   arena_free(left.arena);

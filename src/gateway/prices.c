@@ -5,8 +5,9 @@
 #include <string.h>
 
 const char *kind_name(enum kind kind) {
-  static const char *const names[] = {"requests",           "input_tokens",  "cached_input_tokens", "cache_write_tokens",
-                                      "input_audio_tokens", "output_tokens", "reasoning_tokens",    "output_audio_tokens"};
+  static const char *const names[] = {"requests",           "input_tokens",       "cached_input_tokens",
+                                      "cache_write_tokens", "input_audio_tokens", "output_tokens",
+                                      "reasoning_tokens",   "output_audio_tokens"};
   must((unsigned)kind < KINDS);
   return names[kind];
 }
@@ -72,9 +73,9 @@ static slice fact_of(const struct call_facts *facts, slice name) {
   static const struct {
     const char *name;
     size_t offset;
-  } all[] = {{"model", offsetof(struct call_facts, model)},     {"tier", offsetof(struct call_facts, tier)},
-             {"service", offsetof(struct call_facts, service)}, {"door", offsetof(struct call_facts, door)},
-             {"key", offsetof(struct call_facts, key)},         {"project", offsetof(struct call_facts, project)},
+  } all[] = {{"model", offsetof(struct call_facts, model)},      {"tier", offsetof(struct call_facts, tier)},
+             {"service", offsetof(struct call_facts, service)},  {"door", offsetof(struct call_facts, door)},
+             {"key", offsetof(struct call_facts, key)},          {"project", offsetof(struct call_facts, project)},
              {"upstream", offsetof(struct call_facts, upstream)}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     if (slice_is(name, all[i].name)) {
@@ -311,7 +312,8 @@ static void learn_row(const struct gateway *gateway, struct terms *terms, const 
   quantity left = row->value;
   for (size_t i = terms->known_allowances; i < terms->allowance_count; i++) {
     struct allowance_left *a = &terms->allowances[i];
-    if (a->allowance->meter == row->meter && match_all(a->allowance->matches, a->allowance->match_count, row->dimensions)) {
+    if (a->allowance->meter == row->meter &&
+        match_all(a->allowance->matches, a->allowance->match_count, row->dimensions)) {
       int128 taken = left.e9 < a->raw.e9 ? left.e9 : a->raw.e9;
       a->raw.e9 -= taken;
       left.e9 -= taken;
@@ -353,8 +355,8 @@ static quantity units_of(int64_t count) {
 }
 
 /* What one kind of `count` would cost at most; of allowances no more than is left. */
-static bool kind_bound(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count,
-                       amount *out, struct error *err) {
+static bool kind_bound(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count, amount *out,
+                       struct error *err) {
   *out = AMOUNT_ZERO;
   for (size_t i = 0; i < quote->count; i++) {
     const struct part *p = &quote->parts[i];

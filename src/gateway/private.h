@@ -14,7 +14,7 @@
 #define GATEWAY_MAGIC 0x4d484757u
 #define CALL_MAGIC 0x4d48434cu
 #define CALL_SOURCE SLICE("meterhouse:gateway") /* of the events */
-#define RESERVES_MAX 4096 /* accounts that are asked for at once */
+#define RESERVES_MAX 4096                       /* purses that are asked for at once */
 
 /* ---- prices.c: what a call costs one customer ---- */
 
@@ -32,17 +32,19 @@ enum kind {
 };
 const char *kind_name(enum kind kind); /* the field: "input_tokens" */
 
-#define PARTS_MAX 32 /* meters of one call that have a price; and prices and allowances that remember what they took */
+#define PARTS_MAX                                                                                                      \
+  32 /* meters of one call that have a price; and prices and allowances that remember what they took                   \
+      */
 /* What one meter makes of a call. */
 struct part {
   const struct meter *meter;
   enum kind kind;
   const struct price_rule *price;
   const slice *dimensions;
-  rate factor;          /* from the plan's currency, before tax, to the customer's with it */
-  rate net_factor;      /* the same before tax */
-  int allowance; /* of the terms, the first that covers it; -1: none. Further ones come into play on the invoice */
-  int tally;     /* of the terms, the one of its price; -1: each unit costs the same */
+  rate factor;     /* from the plan's currency, before tax, to the customer's with it */
+  rate net_factor; /* the same before tax */
+  int allowance;   /* of the terms, the first that covers it; -1: none. Further ones come into play on the invoice */
+  int tally;       /* of the terms, the one of its price; -1: each unit costs the same */
 };
 /* What calls of a model in a tier cost one customer, until a price may change. */
 struct quote {
@@ -76,7 +78,7 @@ struct terms {
 };
 struct buyer {
   const struct customer *customer;
-  struct account *account;
+  struct purse *purse;
   pthread_mutex_t lock; /* of all below */
   struct terms *terms;  /* NULL: none yet */
 };
@@ -115,12 +117,11 @@ void quote_take(struct terms *terms, const struct quote *quote, const int64_t co
 /* Usage as the customer's prices tell it apart. */
 void quote_fold(const struct quote *quote, const struct wire_usage *usage, int64_t counts[KINDS]);
 
-
-/* ---- account.c: a payer's credit in memory ---- */
+/* ---- purse.c: a payer's credit in memory ---- */
 
 /* A slice of the payer's credit is reserved on the book; calls hold and spend of it here, so that a call needs neither
  * the disk nor another thread before it is forwarded. granted >= settled + pending + held, always. */
-struct account {
+struct purse {
   struct command command; /* of a reserve; first: the core hands back this address */
   struct gateway *gateway;
   const struct customer *payer;
@@ -139,10 +140,10 @@ struct account {
   struct call *waiting;
   instant reserved_at, used_at;
 };
-struct account *account_new(struct gateway *gateway, const struct customer *payer);
-void account_free(struct account *account);
-amount account_free_credit(struct account *account);
-amount account_held_credit(struct account *account);
+struct purse *purse_new(struct gateway *gateway, const struct customer *payer);
+void purse_free(struct purse *purse);
+amount purse_free_credit(struct purse *purse);
+amount purse_held_credit(struct purse *purse);
 enum hold_verdict {
   HOLD_DONE,
   HOLD_WAITS, /* the call is told by call_resume when the book has answered */
@@ -150,15 +151,15 @@ enum hold_verdict {
   HOLD_NEVER  /* it alone is more than there is */
 };
 /* `*most`: what could be held just now, for LATER and NEVER. */
-enum hold_verdict account_hold(struct account *account, struct call *call, amount value, instant now, amount *most);
-/* The call holds nothing any more; `spent` of it is on its way to the book, from where account_spent tells that it has
+enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount value, instant now, amount *most);
+/* The call holds nothing any more; `spent` of it is on its way to the book, from where purse_spent tells that it has
  * arrived. */
-void account_release(struct account *account, amount held, amount spent);
-void account_spent(struct account *account, amount spent, bool booked);
+void purse_release(struct purse *purse, amount held, amount spent);
+void purse_spent(struct purse *purse, amount spent, bool booked);
 /* Once a second: slices that nobody uses go back. */
-void account_rest(struct account *account, instant now);
+void purse_rest(struct purse *purse, instant now);
 /* All of it, when no call is under way any more; waits for the core. */
-MUST_USE bool account_return(struct account *account, struct error *err);
+MUST_USE bool purse_return(struct purse *purse, struct error *err);
 
 /* ---- reserve.c: on the core thread ---- */
 /* Reserves up to `wanted` for the payer beside what is spent. */
@@ -238,7 +239,7 @@ struct call {
   bool streaming;    /* bytes went to the client */
   bool answer_whole; /* the client's content-length is known */
   bool paused, gone, settling, noted, unbooked;
-  instant heard; /* when the client last got something */
+  instant heard;   /* when the client last got something */
   const char *why; /* the answer ends in the midst of it */
   unsigned tries;
   enum call_end end;
@@ -262,10 +263,10 @@ struct edge {
   struct event_base *base;
   struct http_client **clients; /* by upstream; NULL until it is used */
   struct event *tick;
-  struct call *calls;                 /* all, the newest first */
-  struct call *parked[MODEL_TIERS];   /* wait for room on an upstream, the oldest first */
-  struct call *unsent;                /* settled, and the core had no room */
-  struct buf piece;                   /* for the client, one at a time */
+  struct call *calls;               /* all, the newest first */
+  struct call *parked[MODEL_TIERS]; /* wait for room on an upstream, the oldest first */
+  struct call *unsent;              /* settled, and the core had no room */
+  struct buf piece;                 /* for the client, one at a time */
   uint64_t ticks;
   bool unparking;
 };
@@ -282,17 +283,17 @@ struct gateway {
   struct routes *routes;
   struct limiters *limiters;
   struct figures *figures;
-  slice product;       /* of what calls are charged for; credit with this scope pays them too */
-  const slice *asked;  /* names of dimensions and filters that meters of calls have */
+  slice product;      /* of what calls are charged for; credit with this scope pays them too */
+  const slice *asked; /* names of dimensions and filters that meters of calls have */
   size_t asked_count;
   slice *upstream_headers; /* by upstream: lines with its key */
   struct arena *arena;
   struct door doors[WIRE_DOORS];
   struct http_route routes_of_http[WIRE_DOORS + 2];
   pthread_mutex_t lock; /* of the tables */
-  struct map buyers, accounts, key_states;
+  struct map buyers, purses, key_states;
   _Atomic int64_t failing_until_ns; /* the book could not be written: no new calls until then */
-  pthread_t thread;    /* health checks and rest */
+  pthread_t thread;                 /* health checks and rest */
   struct event_base *base;
   struct keeper *keeper;
 };
@@ -307,8 +308,8 @@ void calls_resume(struct call *list);
 struct refusal {
   int status;
   const char *message, *code, *param;
-  enum figures_cause cause;                   /* REFUSED_CAUSES: it is not to be counted */
-  int64_t retry_ms;                           /* 0: not worth trying again; -1: nothing is said */
+  enum figures_cause cause; /* REFUSED_CAUSES: it is not to be counted */
+  int64_t retry_ms;         /* 0: not worth trying again; -1: nothing is said */
 };
 void call_refuse(struct call *call, const struct refusal *refusal);
 /* Gives back all it holds and frees it; the request has been answered. */
@@ -365,7 +366,7 @@ void call_tell(struct call *call, int status);
 
 /* ---- gateway.c ---- */
 struct buyer *buyer_of(struct gateway *gateway, const struct customer *customer);
-struct account *account_of(struct gateway *gateway, const struct customer *payer);
+struct purse *purse_of(struct gateway *gateway, const struct customer *payer);
 
 /* ---- keeper.c ---- */
 void keeper_start_thread(struct gateway *gateway);

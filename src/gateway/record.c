@@ -40,7 +40,7 @@ static slice upstream_of(const struct call *call) {
 }
 
 static int64_t ms_between(instant from, instant to) {
-  return from.ns == 0 || to.ns < from.ns ? 0 : (to.ns - from.ns) / NS_PER_MS;
+  return from.ns == 0 || to.ns < from.ns ? 0 : (to.ns - from.ns) / (NS_PER_S / 1000);
 }
 
 /* By name, as the fields of an event are. */
@@ -76,11 +76,12 @@ void call_record(struct arena *arena, const struct call *call, const char *statu
   put_all(&r, call, status, at);
   must(r.count <= FIELDS_MAX);
   /* What is not charged has a type of its own, which no meter counts. */
-  *out = (struct event){.id = arena_copy(arena, slice_of(http_request_id(call->http))),
-                        .source = CALL_SOURCE,
-                        .type = call->charged ? type : slice_of(arena_printf(arena, SLICE_FMT ".failed", SLICE_ARG(type))),
-                        .subject = call->buyer->customer->id,
-                        .time = at,
-                        .fields = r.fields,
-                        .field_count = r.count};
+  *out =
+      (struct event){.id = arena_copy(arena, slice_of(http_request_id(call->http))),
+                     .source = CALL_SOURCE,
+                     .type = call->charged ? type : slice_of(arena_printf(arena, SLICE_FMT ".failed", SLICE_ARG(type))),
+                     .subject = call->buyer->customer->id,
+                     .time = at,
+                     .fields = r.fields,
+                     .field_count = r.count};
 }

@@ -43,10 +43,10 @@ static bool committed(struct book *book, const struct customer *payer, slice pro
   struct commitment_state *states;
   size_t count;
   *sum = AMOUNT_ZERO;
-  bool ok = contract == NULL ||
-            (commitment_states(arena, book_db(book), payer->id, &states, &count, err) &&
-             add_commitments(contract->own, states, count, product, now, sum, err) &&
-             add_commitments(catalog_customer_plan(book_catalog(book), payer, now), states, count, product, now, sum, err));
+  bool ok = contract == NULL || (commitment_states(arena, book_db(book), payer->id, &states, &count, err) &&
+                                 add_commitments(contract->own, states, count, product, now, sum, err) &&
+                                 add_commitments(catalog_customer_plan(book_catalog(book), payer, now), states, count,
+                                                 product, now, sum, err));
   arena_free(arena);
   return ok;
 }

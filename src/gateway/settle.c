@@ -62,7 +62,8 @@ bool call_price(struct call *call, enum call_end end, instant at, struct error *
   return ok;
 }
 
-/* The answer may say that it was served in another tier: then that one's price counts, if it is within what was held. */
+/* The answer may say that it was served in another tier: then that one's price counts, if it is within what was held.
+ */
 static void heed_tier(struct call *call, instant at) {
   enum model_tier asked = call->tier;
   struct error err = {0};
@@ -87,7 +88,7 @@ static void heed_tier(struct call *call, instant at) {
 
 bool call_period(const struct call *call, instant at, instant *out, struct error *err) {
   struct period period;
-  if (!billing_period_at(call->buyer->account->payer, at, &period, err)) {
+  if (!billing_period_at(call->buyer->purse->payer, at, &period, err)) {
     return false;
   }
   *out = period.to;
@@ -97,15 +98,15 @@ bool call_period(const struct call *call, instant at, instant *out, struct error
 /* ---- on the core ---- */
 
 static bool add_spend(struct call *call, struct book *book, struct error *err) {
-  const struct customer *payer = call->buyer->account->payer;
+  const struct customer *payer = call->buyer->purse->payer;
   amount gross = call->paid.gross;
   if (amount_is_zero(gross)) {
     return true;
   }
-  return (call->buyer->account->unlimited ||
-          credit_unbilled_add(book_db(book), payer->id, slice_of(payer->currency->code), call->period_to, gross, err)) &&
-         (call->key_state == NULL ||
-          key_spend_add(book, call->key_state->family, call->key_period.from, gross, err));
+  return (call->buyer->purse->unlimited ||
+          credit_unbilled_add(book_db(book), payer->id, slice_of(payer->currency->code), call->period_to, gross,
+                              err)) &&
+         (call->key_state == NULL || key_spend_add(book, call->key_state->family, call->key_period.from, gross, err));
 }
 
 static bool settle_apply(struct command *command, struct book *book, struct error *err) {
@@ -120,7 +121,7 @@ static void finish(struct http_request *r, void *context);
 
 static void settle_done(struct command *command, const struct error *err) {
   struct call *call = (struct call *)command;
-  account_spent(call->buyer->account, call->paid.gross, err == NULL);
+  purse_spent(call->buyer->purse, call->paid.gross, err == NULL);
   if (err) {
     log_line(LOG_ERROR, http_request_id(call->http), "the call could not be booked: %s", err->message);
     atomic_store(&call->gateway->failing_until_ns, clock_now().ns + FAILING_NS);
@@ -161,7 +162,7 @@ static void spend_held(struct call *call) {
   call->set_aside = false;
   pthread_mutex_unlock(&call->buyer->lock);
   must(call->holds);
-  account_release(call->buyer->account, call->held, call->paid.gross);
+  purse_release(call->buyer->purse, call->held, call->paid.gross);
   call->holds = false;
   if (call->key_state) {
     key_spend_end(call->key_state, call->held, call->paid.gross);
@@ -213,7 +214,8 @@ static void answer_failure(struct call *call) {
   struct buf body;
   char text[24];
   buf_init(&body, 1u << 16);
-  wire_error_from(call->door, status, hidden ? (slice){0} : buf_slice(&call->refusal), http_request_id(call->http), &body);
+  wire_error_from(call->door, status, hidden ? (slice){0} : buf_slice(&call->refusal), http_request_id(call->http),
+                  &body);
   if (status == 429 || status == 503) {
     snprintf(text, sizeof text, "%lld", (long long)(call->retry_after_ms > 1000 ? call->retry_after_ms / 1000 : 1));
     http_add_header(call->http, "retry-after", text);
