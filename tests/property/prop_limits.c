@@ -96,8 +96,8 @@ static void give(struct world *w) {
   limiter_give(w->limiter, (instant){c->at}, c->tokens, used, never_ran, (instant){w->now});
   c->runs = false;
   w->running--;
-  c->counts = !never_ran;
   if (w->now - c->at < WINDOW_NS) {
+    c->counts = !never_ran;
     c->tokens = used;
   }
 }
