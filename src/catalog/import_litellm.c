@@ -346,7 +346,7 @@ static void put_match(const struct importing *m, const struct rule *rule) {
     if (rule->tiers[d][0]) {
       buf_addf(m->out, ", %s: \"%s\"", dimension_names[d], rule->tiers[d]);
     } else if (d == SERVICE && strstr(rule->kind->dimensions, "service")) {
-      buf_addf(m->out, ", service: [\"\", standard]");
+      buf_addf(m->out, ", service: [\"\", standard, default]");
     } else if (has_tier(m, rule, d)) {
       buf_addf(m->out, ", %s: \"\"", dimension_names[d]);
     }

@@ -44,7 +44,7 @@ struct allocation {
   int payment, invoice;
   int64_t amount;
 };
-struct model {
+struct naive {
   struct model_invoice invoices[INVOICES];
   int invoice_count;
   struct model_payment payments[PAYMENTS];
@@ -58,7 +58,7 @@ struct world {
   struct book *book;
   struct arena *arena;
   struct random rng;
-  struct model m;
+  struct naive m;
   int64_t now_s;
 };
 
@@ -228,7 +228,7 @@ static int64_t some_amount(struct world *w) {
 }
 
 static void record(struct world *w) {
-  struct model *m = &w->m;
+  struct naive *m = &w->m;
   if (m->payment_count == PAYMENTS || m->invoice_count == 0) {
     return;
   }
@@ -278,7 +278,7 @@ static void record(struct world *w) {
 }
 
 static void apply(struct world *w) {
-  struct model *m = &w->m;
+  struct naive *m = &w->m;
   struct error err = {0};
   if (m->payment_count == 0) {
     return;
@@ -301,7 +301,7 @@ static void apply(struct world *w) {
 }
 
 static void refund(struct world *w) {
-  struct model *m = &w->m;
+  struct naive *m = &w->m;
   struct error err = {0};
   if (m->payment_count == 0) {
     return;

@@ -10,7 +10,7 @@
 #define LINES 2
 #define CENT (AMOUNT_E12 / 100)
 
-struct model {
+struct naive {
   bool prepaid, only_first;
   int64_t cents, discount, overage, roll; /* the last three in percent */
   int length, step;                       /* in months; 0: one installment */
@@ -73,24 +73,24 @@ static int64_t rounded(int64_t value, int64_t num, int64_t den) {
   return result;
 }
 
-static int parts_of(const struct model *m) {
+static int parts_of(const struct naive *m) {
   return m->step == 0 ? 1 : (m->length + m->step - 1) / m->step;
 }
 
 /* The n-th of equal parts, the first ones a cent larger. */
-static int64_t part(const struct model *m, int n) {
+static int64_t part(const struct naive *m, int n) {
   return m->cents / parts_of(m) + (n < m->cents % parts_of(m));
 }
 
 /* What is invoiced at the beginning of month `at` of the interval. */
-static int64_t falls_due(struct model *m, int at) {
+static int64_t falls_due(struct naive *m, int at) {
   bool due = m->step == 0 ? at == 0 : at % m->step == 0;
   int64_t value = m->prepaid && due ? part(m, m->step == 0 ? 0 : at / m->step) : 0;
   m->paid += value;
   return value;
 }
 
-static int64_t draw(struct model *m, int64_t open[LINES], int64_t *subtotal) {
+static int64_t draw(struct naive *m, int64_t open[LINES], int64_t *subtotal) {
   int64_t sum = open[0] + (m->only_first ? 0 : open[1]);
   int64_t drawn = sum - rounded(sum, m->discount, 100), covered = sum;
   if (drawn > m->balance) {
@@ -116,7 +116,7 @@ static int64_t draw(struct model *m, int64_t open[LINES], int64_t *subtotal) {
 }
 
 /* The interval ends with the month: what is unused rolls over or is lost, and the next one begins. */
-static void finish(struct model *m, int month, int64_t *subtotal) {
+static void finish(struct naive *m, int month, int64_t *subtotal) {
   int at = month % m->length + 1;
   if (at < m->length) {
     *subtotal += falls_due(m, at);
@@ -132,7 +132,7 @@ static void finish(struct model *m, int month, int64_t *subtotal) {
   *subtotal += last ? 0 : falls_due(m, 0);
 }
 
-static int64_t model_month(struct model models[COMMITMENTS], const int64_t charged[LINES], int month) {
+static int64_t model_month(struct naive models[COMMITMENTS], const int64_t charged[LINES], int month) {
   int64_t open[LINES] = {charged[0], charged[1]}, subtotal = charged[0] + charged[1];
   bool asked[LINES] = {false};
   for (int c = 0; c < COMMITMENTS; c++) {
@@ -154,11 +154,11 @@ static int64_t model_month(struct model models[COMMITMENTS], const int64_t charg
 
 /* ---- the same through the catalog ---- */
 
-static const char *choose(struct model *m, int n) {
+static const char *choose(struct naive *m, int n) {
   static const char *const per[] = {"month", "quarter", "year"}, *const parts[] = {"once", "monthly", "quarterly"};
   static const int length[] = {1, 3, 12}, step[] = {0, 1, 3};
   size_t p = (size_t)pick(3), i = (size_t)pick(3);
-  *m = (struct model){.prepaid = pick(2), .only_first = pick(2), .cents = 1 + pick(200000), .length = length[p]};
+  *m = (struct naive){.prepaid = pick(2), .only_first = pick(2), .cents = 1 + pick(200000), .length = length[p]};
   m->discount = pick(2) ? pick(100) : 0;
   m->overage = pick(2) ? 50 + pick(150) : 100;
   m->roll = pick(2) ? pick(101) : 0;
@@ -172,7 +172,7 @@ static const char *choose(struct model *m, int n) {
                       m->only_first ? ", products: p0" : "");
 }
 
-static void load(struct model models[COMMITMENTS]) {
+static void load(struct naive models[COMMITMENTS]) {
   struct error err = {0};
   const char *first = choose(&models[0], 0), *second = choose(&models[1], 1);
   yaml = arena_printf(arena,
@@ -238,7 +238,7 @@ static void charge(struct rating *rating, const int64_t charged[LINES]) {
 
 /* ---- held against each other ---- */
 
-static void compare(const struct model models[COMMITMENTS], const struct states *states, int month) {
+static void compare(const struct naive models[COMMITMENTS], const struct states *states, int month) {
   for (int c = 0; c < COMMITMENTS; c++) {
     int64_t left = 0, billed = 0, drawn = 0;
     for (size_t i = 0; i < states->count; i++) {
@@ -255,7 +255,7 @@ static void compare(const struct model models[COMMITMENTS], const struct states 
 }
 
 static void run_case(void) {
-  struct model models[COMMITMENTS];
+  struct naive models[COMMITMENTS];
   struct states states = {.count = 0};
   struct rating rating;
   struct error err = {0};

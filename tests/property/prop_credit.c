@@ -29,7 +29,7 @@ struct model_invoice {
   char id[ID_TEXT_MAX];
   bool voided;
 };
-struct model {
+struct naive {
   struct model_grant grants[GRANTS];
   size_t grant_count;
   struct model_hold holds[HOLDS];
@@ -84,7 +84,7 @@ static void stop(const char *what, const struct error *err) {
 
 /* ---- the model ---- */
 
-static bool goes_first(const struct model *m, size_t a, size_t b) {
+static bool goes_first(const struct naive *m, size_t a, size_t b) {
   const struct model_grant *x = &m->grants[a], *y = &m->grants[b];
   if (x->priority != y->priority) {
     return x->priority < y->priority;
@@ -96,7 +96,7 @@ static bool goes_first(const struct model *m, size_t a, size_t b) {
 }
 
 /* The first grant of the pocket (-1: any) that has some of `left`. */
-static size_t first_with(const struct model *m, int pocket, const int64_t left[GRANTS]) {
+static size_t first_with(const struct naive *m, int pocket, const int64_t left[GRANTS]) {
   size_t best = GRANTS;
   for (size_t g = 0; g < m->grant_count; g++) {
     if (left[g] > 0 && (pocket < 0 || m->grants[g].pocket == pocket) && (best == GRANTS || goes_first(m, g, best))) {
@@ -106,7 +106,7 @@ static size_t first_with(const struct model *m, int pocket, const int64_t left[G
   return best;
 }
 
-static void model_free(const struct model *m, int64_t out[GRANTS]) {
+static void model_free(const struct naive *m, int64_t out[GRANTS]) {
   for (size_t g = 0; g < m->grant_count; g++) {
     bool counted = m->grants[g].active || m->grants[g].effective <= m->day;
     out[g] = counted ? m->grants[g].remaining : 0;
@@ -126,7 +126,7 @@ static void model_free(const struct model *m, int64_t out[GRANTS]) {
   }
 }
 
-static void model_available(const struct model *m, int64_t out[GRANTS]) {
+static void model_available(const struct naive *m, int64_t out[GRANTS]) {
   model_free(m, out);
   for (size_t g = 0; g < m->grant_count; g++) {
     const struct model_grant *x = &m->grants[g];
@@ -136,13 +136,13 @@ static void model_available(const struct model *m, int64_t out[GRANTS]) {
   }
 }
 
-static void model_activate(struct model *m) {
+static void model_activate(struct naive *m) {
   for (size_t g = 0; g < m->grant_count; g++) {
     m->grants[g].active = m->grants[g].active || m->grants[g].effective <= m->day;
   }
 }
 
-static void same(const struct model *m) {
+static void same(const struct naive *m) {
   struct error err = {0};
   struct arena *arena = arena_new();
   int64_t available[GRANTS], all = 0, pockets[POCKETS] = {0};
@@ -177,7 +177,7 @@ static void same(const struct model *m) {
 
 /* ---- grants ---- */
 
-static void do_add(struct model *m) {
+static void do_add(struct naive *m) {
   bool repeat = m->grant_count > 0 && below(6) == 0, repeated;
   size_t g = repeat ? below(m->grant_count) : m->grant_count;
   struct error err = {0};
@@ -218,7 +218,7 @@ static void do_add(struct model *m) {
   }
 }
 
-static void do_end(struct model *m) {
+static void do_end(struct naive *m) {
   if (m->grant_count == 0) {
     return;
   }
@@ -240,7 +240,7 @@ static void do_end(struct model *m) {
   x->expires = x->expires < m->day ? x->expires : m->day;
 }
 
-static void do_expire(struct model *m) {
+static void do_expire(struct naive *m) {
   int64_t free_of[GRANTS];
   size_t count, expected = 0;
   struct error err = {0};
@@ -262,7 +262,7 @@ static void do_expire(struct model *m) {
 
 /* ---- holds ---- */
 
-static void do_hold(struct model *m) {
+static void do_hold(struct naive *m) {
   int64_t available[GRANTS], wanted = 1 + (int64_t)below(6000), left = wanted;
   int product = (int)below(3); /* A, B, none */
   struct model_hold h = {.sum = wanted, .state = 'o'};
@@ -306,7 +306,7 @@ static void do_hold(struct model *m) {
 
 /* Parts settle in the order in which the hold's grants first named their pockets, which the model does not keep: what
  * each pocket gave is read back, and held to its part and to the sum. */
-static void take_settled(struct model *m, size_t n, int64_t value) {
+static void take_settled(struct naive *m, size_t n, int64_t value) {
   int64_t sum = 0;
   for (int p = 0; p < POCKETS; p++) {
     char name[CREDIT_POCKET_MAX];
@@ -338,7 +338,7 @@ static void take_settled(struct model *m, size_t n, int64_t value) {
   m->holds[n].state = 's';
 }
 
-static void do_settle(struct model *m) {
+static void do_settle(struct naive *m) {
   if (m->hold_count == 0) {
     return;
   }
@@ -357,7 +357,7 @@ static void do_settle(struct model *m) {
   }
 }
 
-static void do_release(struct model *m) {
+static void do_release(struct naive *m) {
   if (m->hold_count == 0) {
     return;
   }
@@ -374,7 +374,7 @@ static void do_release(struct model *m) {
 
 /* ---- invoices ---- */
 
-static struct rating random_rating(struct arena *arena, struct model *m) {
+static struct rating random_rating(struct arena *arena, struct naive *m) {
   size_t count = 1 + below(4);
   struct charge *charges = arena_array(arena, count, sizeof *charges);
   struct segment *segment = arena_alloc(arena, sizeof *segment);
@@ -395,7 +395,7 @@ static struct rating random_rating(struct arena *arena, struct model *m) {
   return r;
 }
 
-static void build(struct arena *arena, struct model *m, struct invoice *out) {
+static void build(struct arena *arena, struct naive *m, struct invoice *out) {
   struct rating *rating = arena_alloc(arena, sizeof *rating);
   struct credit_grants open;
   struct error err = {0};
@@ -414,7 +414,7 @@ static int64_t as_units(amount a) {
 }
 
 /* Draws by grant; and what must hold of them whatever the lines are. */
-static void draws_of(const struct model *m, const struct invoice *i, const int64_t available[GRANTS],
+static void draws_of(const struct naive *m, const struct invoice *i, const int64_t available[GRANTS],
                      int64_t draw[GRANTS]) {
   int64_t prepaid = 0;
   memset(draw, 0, sizeof(int64_t) * GRANTS);
@@ -465,7 +465,7 @@ static void same_again(struct arena *arena, const struct invoice *i) {
 }
 
 /* One of two drafts of the same credit: it stands if what it takes is still there. */
-static void finalize(struct arena *arena, struct model *m, struct invoice *draft, const int64_t draw[GRANTS]) {
+static void finalize(struct arena *arena, struct naive *m, struct invoice *draft, const int64_t draw[GRANTS]) {
   int64_t available[GRANTS];
   bool enough = true, existed;
   slice id;
@@ -492,7 +492,7 @@ static void finalize(struct arena *arena, struct model *m, struct invoice *draft
   }
 }
 
-static void do_invoices(struct model *m) {
+static void do_invoices(struct naive *m) {
   struct arena *arena = arena_new();
   struct invoice drafts[2];
   int64_t available[GRANTS], draws[2][GRANTS];
@@ -515,7 +515,7 @@ static void do_invoices(struct model *m) {
   arena_free(arena);
 }
 
-static void do_void(struct model *m) {
+static void do_void(struct naive *m) {
   if (m->invoice_count == 0) {
     return;
   }
@@ -537,7 +537,7 @@ static void do_void(struct model *m) {
 
 /* ---- the run ---- */
 
-static void step(struct model *m) {
+static void step(struct naive *m) {
   switch (random_below(&rng, 12)) {
   case 0:
   case 1:
@@ -578,7 +578,7 @@ static void audit(void) {
   }
 }
 
-static void run(struct model *m, struct model *before, uint64_t cases) {
+static void run(struct naive *m, struct naive *before, uint64_t cases) {
   struct error err = {0};
   for (uint64_t i = 0; i < cases; i++) {
     *before = *m;
@@ -647,7 +647,7 @@ int main(void) {
   must(mkdtemp(dir) != NULL);
   snprintf(path, sizeof path, "%s/db", dir);
   open_world(path);
-  struct model *m = mem_alloc(sizeof *m), *before = mem_alloc(sizeof *m);
+  struct naive *m = mem_alloc(sizeof *m), *before = mem_alloc(sizeof *m);
   run(m, before, cases);
   printf("%zu grants, %zu holds, %zu invoices\n", m->grant_count, m->hold_count, m->invoice_count);
   ledger_close(ledger);

@@ -16,7 +16,7 @@ struct model_hold {
   char state; /* o open, s settled, r released */
   int64_t settled;
 };
-struct model {
+struct naive {
   int64_t balance[ACCOUNTS], held[ACCOUNTS], floor[ACCOUNTS];
   bool has_floor[ACCOUNTS];
   struct model_hold holds[HOLDS];
@@ -36,7 +36,7 @@ static amount cents(int64_t c) {
   return (amount){(int128)c * 10000000000};
 }
 
-static void same_balances(struct ledger *l, const struct model *m) {
+static void same_balances(struct ledger *l, const struct naive *m) {
   for (int i = 0; i < ACCOUNTS; i++) {
     struct account a;
     struct error err = {0};
@@ -55,7 +55,7 @@ static void found(void *context, const char *what) {
   abort();
 }
 
-static bool leaves_floor(const struct model *m, int from, int64_t amount_cents) {
+static bool leaves_floor(const struct naive *m, int from, int64_t amount_cents) {
   return !m->has_floor[from] || m->balance[from] - m->held[from] - amount_cents >= m->floor[from];
 }
 
@@ -70,7 +70,7 @@ static struct transfer make(char *id, int from, int to, int64_t c) {
                            .reference = SLICE("ref")};
 }
 
-static void do_transfer(struct ledger *l, struct model *m) {
+static void do_transfer(struct ledger *l, struct naive *m) {
   char id[32];
   struct error err = {0};
   enum transfer_outcome outcome;
@@ -108,7 +108,7 @@ static void do_transfer(struct ledger *l, struct model *m) {
   m->balance[to] += c;
 }
 
-static void do_hold(struct ledger *l, struct model *m) {
+static void do_hold(struct ledger *l, struct naive *m) {
   char id[32];
   struct error err = {0};
   enum transfer_outcome outcome;
@@ -129,7 +129,7 @@ static void do_hold(struct ledger *l, struct model *m) {
   must(ledger_hold(l, &t, (instant){expires}, &outcome, &err) && outcome == TRANSFER_REPEATED);
 }
 
-static void do_settle(struct ledger *l, struct model *m) {
+static void do_settle(struct ledger *l, struct naive *m) {
   char id[32];
   struct error err = {0};
   if (m->hold_count == 0) {
@@ -151,12 +151,12 @@ static void do_settle(struct ledger *l, struct model *m) {
   m->balance[h->to] += c;
 }
 
-static void release_in_model(struct model *m, struct model_hold *h) {
+static void release_in_model(struct naive *m, struct model_hold *h) {
   h->state = 'r';
   m->held[h->from] -= h->amount;
 }
 
-static void do_release(struct ledger *l, struct model *m) {
+static void do_release(struct ledger *l, struct naive *m) {
   char id[32];
   struct error err = {0};
   if (m->hold_count == 0) {
@@ -171,7 +171,7 @@ static void do_release(struct ledger *l, struct model *m) {
   }
 }
 
-static void do_expire(struct ledger *l, struct model *m) {
+static void do_expire(struct ledger *l, struct naive *m) {
   struct error err = {0};
   size_t released, expected = 0;
   int64_t now = (int64_t)random_below(&rng, 1200);
@@ -185,7 +185,7 @@ static void do_expire(struct ledger *l, struct model *m) {
   must(ledger_expire(l, (instant){now}, &released, &err) && released == expected);
 }
 
-static void do_floor(struct ledger *l, struct model *m) {
+static void do_floor(struct ledger *l, struct naive *m) {
   struct error err = {0};
   int i = (int)random_below(&rng, ACCOUNTS);
   bool has = random_below(&rng, 4) > 0;
@@ -199,7 +199,7 @@ static void do_floor(struct ledger *l, struct model *m) {
   m->floor[i] = floor;
 }
 
-static void step(struct ledger *l, struct model *m) {
+static void step(struct ledger *l, struct naive *m) {
   switch (random_below(&rng, 10)) {
   case 0:
   case 1:
@@ -237,7 +237,7 @@ int main(void) {
   struct db *db;
   struct ledger *l;
   struct error err = {0};
-  struct model *m = mem_alloc(sizeof *m), *before = mem_alloc(sizeof *m);
+  struct naive *m = mem_alloc(sizeof *m), *before = mem_alloc(sizeof *m);
   must(db_open(path, DB_READ_WRITE, &db, &err) && db_migrate(db, ledger_migrations, ledger_migration_count, &err) &&
        ledger_open(db, &l, &err));
   for (uint64_t i = 0; i < cases; i++) {

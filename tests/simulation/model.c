@@ -62,7 +62,7 @@ bool model_event_number(slice id, uint32_t *number) {
   return at > 0 && at < id.len && id.ptr[at - 1] == '-' && *number < MODEL_EVENTS;
 }
 
-enum verdict model_take(struct model *m, uint32_t number, unsigned variant) {
+enum verdict model_take(struct naive *m, uint32_t number, unsigned variant) {
   must(number < MODEL_EVENTS && variant < MODEL_VARIANTS);
   if (m->accepted[number] == 0) {
     m->accepted[number] = (uint8_t)(variant + 1);
@@ -88,11 +88,11 @@ static bool same(const struct model_transfer *a, const struct model_transfer *b)
   return a->from == b->from && a->to == b->to && a->cents == b->cents;
 }
 
-static bool covered(const struct model *m, int from, int64_t cents) {
+static bool covered(const struct naive *m, int from, int64_t cents) {
   return !m->has_floor[from] || m->balance[from] - m->held[from] - cents >= m->floor[from];
 }
 
-enum error_code model_transfer(struct model *m, size_t number, const struct model_transfer *t) {
+enum error_code model_transfer(struct naive *m, size_t number, const struct model_transfer *t) {
   must(number <= m->transfer_count && number < MODEL_TRANSFERS);
   if (number < m->transfer_count) {
     return same(&m->transfers[number], t) ? ERR_NONE : ERR_CONFLICT;
@@ -106,7 +106,7 @@ enum error_code model_transfer(struct model *m, size_t number, const struct mode
   return ERR_NONE;
 }
 
-enum error_code model_hold(struct model *m, size_t number, const struct model_transfer *t, instant expires) {
+enum error_code model_hold(struct naive *m, size_t number, const struct model_transfer *t, instant expires) {
   must(number <= m->hold_count && number < MODEL_HOLDS);
   if (number < m->hold_count) {
     return same(&m->holds[number].transfer, t) ? ERR_NONE : ERR_CONFLICT;
@@ -119,7 +119,7 @@ enum error_code model_hold(struct model *m, size_t number, const struct model_tr
   return ERR_NONE;
 }
 
-enum error_code model_settle(struct model *m, size_t number, int64_t cents) {
+enum error_code model_settle(struct naive *m, size_t number, int64_t cents) {
   if (number >= m->hold_count) {
     return ERR_NOT_FOUND;
   }
@@ -138,7 +138,7 @@ enum error_code model_settle(struct model *m, size_t number, int64_t cents) {
   return ERR_NONE;
 }
 
-enum error_code model_release(struct model *m, size_t number) {
+enum error_code model_release(struct naive *m, size_t number) {
   if (number >= m->hold_count) {
     return ERR_NOT_FOUND;
   }
@@ -153,7 +153,7 @@ enum error_code model_release(struct model *m, size_t number) {
   return ERR_NONE;
 }
 
-enum error_code model_floor(struct model *m, int account, bool has_floor, int64_t cents) {
+enum error_code model_floor(struct naive *m, int account, bool has_floor, int64_t cents) {
   if (has_floor && m->balance[account] - m->held[account] < cents) {
     return ERR_FUNDS;
   }
@@ -162,7 +162,7 @@ enum error_code model_floor(struct model *m, int account, bool has_floor, int64_
   return ERR_NONE;
 }
 
-void model_expire(struct model *m, instant now) {
+void model_expire(struct naive *m, instant now) {
   for (size_t i = 0; i < m->hold_count; i++) {
     if (m->holds[i].state == HOLD_OPEN && m->holds[i].expires_ns <= now.ns) {
       must(model_release(m, i) == ERR_NONE);

@@ -22,7 +22,7 @@ struct model_hold {
   enum { HOLD_OPEN, HOLD_SETTLED, HOLD_RELEASED } state;
 };
 /* A value: a transaction works on a copy, which becomes the model when the commit is acknowledged. */
-struct model {
+struct naive {
   uint8_t accepted[MODEL_EVENTS]; /* 0: not; else its variant + 1 */
   uint32_t accepted_count;
   int64_t balance[MODEL_ACCOUNTS], held[MODEL_ACCOUNTS], floor[MODEL_ACCOUNTS];
@@ -39,15 +39,15 @@ struct model {
 /* Event `number` of a seed with one of its contents; `number` is found again in its id. */
 struct event model_event(struct arena *arena, uint64_t seed, uint32_t number, unsigned variant);
 bool model_event_number(slice id, uint32_t *number);
-enum verdict model_take(struct model *m, uint32_t number, unsigned variant);
+enum verdict model_take(struct naive *m, uint32_t number, unsigned variant);
 
 slice model_account(int account);
 amount model_amount(int64_t cents);
 /* What the ledger is to answer; ERR_NONE: done (or done before), and the model has moved. */
-enum error_code model_transfer(struct model *m, size_t number, const struct model_transfer *t);
-enum error_code model_hold(struct model *m, size_t number, const struct model_transfer *t, instant expires);
-enum error_code model_settle(struct model *m, size_t number, int64_t cents);
-enum error_code model_release(struct model *m, size_t number);
-enum error_code model_floor(struct model *m, int account, bool has_floor, int64_t cents);
-void model_expire(struct model *m, instant now);
+enum error_code model_transfer(struct naive *m, size_t number, const struct model_transfer *t);
+enum error_code model_hold(struct naive *m, size_t number, const struct model_transfer *t, instant expires);
+enum error_code model_settle(struct naive *m, size_t number, int64_t cents);
+enum error_code model_release(struct naive *m, size_t number);
+enum error_code model_floor(struct naive *m, int account, bool has_floor, int64_t cents);
+void model_expire(struct naive *m, instant now);
 #endif

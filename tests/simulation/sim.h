@@ -18,9 +18,9 @@ struct sim {
   char catalog[128], data[128];
   uint32_t sent; /* events numbered below this were sent at least once */
   uint64_t next_answer;
-  struct model promised;
+  struct naive promised;
   /* What commits that were not acknowledged would have led to: at most one of them may turn out to be there. */
-  struct model doubts[DOUBTS_MAX];
+  struct naive doubts[DOUBTS_MAX];
   size_t doubt_count;
   bool close_in_doubt;
   uint64_t invoices_owed;           /* acknowledged, but the power failed before they could be looked at */

@@ -158,7 +158,7 @@ void verify_adopt(struct sim *s) {
 
 struct listing {
   struct sim *sim;
-  struct model found;
+  struct naive found;
 };
 
 static bool take_invoice(void *context, const struct stored_invoice *i, struct error *err) {
@@ -178,7 +178,7 @@ static void list_invoices(struct sim *s, struct listing *l) {
   expect(s, invoice_list(book_db(s->book), &query, take_invoice, l, &err), "invoices: %s", err.message);
 }
 
-static bool is_there(const struct model *found, uint64_t digest) {
+static bool is_there(const struct naive *found, uint64_t digest) {
   for (size_t i = 0; i < found->invoice_count; i++) {
     if (found->invoices[i] == digest) {
       return true;

@@ -36,7 +36,7 @@ static struct event spoiled(struct arena *arena, struct event e) {
   return e;
 }
 
-static bool ingest(struct sim *s, struct model *m, struct error *err) {
+static bool ingest(struct sim *s, struct naive *m, struct error *err) {
   size_t count = batch_size(s);
   struct event *events = arena_array(s->arena, count, sizeof *events);
   enum verdict *expected = arena_array(s->arena, count, sizeof *expected);
@@ -91,7 +91,7 @@ static bool answered(struct sim *s, const char *what, bool ok, enum error_code e
   return false;
 }
 
-static bool transfer(struct sim *s, struct model *m, struct error *err) {
+static bool transfer(struct sim *s, struct naive *m, struct error *err) {
   size_t number = m->transfer_count;
   struct model_transfer t = choose_transfer(s);
   enum transfer_outcome outcome;
@@ -104,7 +104,7 @@ static bool transfer(struct sim *s, struct model *m, struct error *err) {
   return answered(s, "transfer", ledger_transfer(book_ledger(s->book), &wanted, &outcome, err), expected, err);
 }
 
-static bool hold(struct sim *s, struct model *m, struct error *err) {
+static bool hold(struct sim *s, struct naive *m, struct error *err) {
   size_t number = m->hold_count;
   struct model_transfer t = choose_transfer(s);
   enum transfer_outcome outcome;
@@ -118,7 +118,7 @@ static bool hold(struct sim *s, struct model *m, struct error *err) {
   return answered(s, "hold", ledger_hold(book_ledger(s->book), &wanted, expires, &outcome, err), expected, err);
 }
 
-static bool settle(struct sim *s, struct model *m, struct error *err) {
+static bool settle(struct sim *s, struct naive *m, struct error *err) {
   size_t number = (size_t)draw(s, m->hold_count + 1);
   int64_t limit = number < m->hold_count ? m->holds[number].transfer.cents : 10;
   int64_t cents = (int64_t)draw(s, (uint64_t)(limit + limit / 10 + 1));
@@ -128,14 +128,14 @@ static bool settle(struct sim *s, struct model *m, struct error *err) {
   return answered(s, "settle", ok, expected, err);
 }
 
-static bool release(struct sim *s, struct model *m, struct error *err) {
+static bool release(struct sim *s, struct naive *m, struct error *err) {
   size_t number = (size_t)draw(s, m->hold_count + 1);
   slice id = slice_of(arena_printf(s->arena, "hold-%zu", number));
   enum error_code expected = model_release(m, number);
   return answered(s, "release", ledger_release(book_ledger(s->book), id, clock_now(), err), expected, err);
 }
 
-static bool set_floor(struct sim *s, struct model *m, struct error *err) {
+static bool set_floor(struct sim *s, struct naive *m, struct error *err) {
   int account = (int)draw(s, MODEL_ACCOUNTS);
   bool has_floor = chance(s, 70);
   int64_t cents = (int64_t)draw(s, 10000) - 9000;
@@ -145,7 +145,7 @@ static bool set_floor(struct sim *s, struct model *m, struct error *err) {
   return answered(s, "floor", ok, expected, err);
 }
 
-static bool expire(struct sim *s, struct model *m, struct error *err) {
+static bool expire(struct sim *s, struct naive *m, struct error *err) {
   size_t released;
   model_expire(m, clock_now());
   return answered(s, "expire", ledger_expire(book_ledger(s->book), clock_now(), &released, err), ERR_NONE, err);
@@ -153,7 +153,7 @@ static bool expire(struct sim *s, struct model *m, struct error *err) {
 
 /* ---- a transaction ---- */
 
-static bool one_command(struct sim *s, struct model *m, struct error *err) {
+static bool one_command(struct sim *s, struct naive *m, struct error *err) {
   uint64_t kind = draw(s, 20);
   *err = (struct error){0};
   return kind < 10   ? ingest(s, m, err)
@@ -166,7 +166,7 @@ static bool one_command(struct sim *s, struct model *m, struct error *err) {
 }
 
 /* As the API keeps what an idempotency key was answered: in the transaction of the work itself. */
-static bool keep_answer(struct sim *s, struct model *m, struct error *err) {
+static bool keep_answer(struct sim *s, struct naive *m, struct error *err) {
   m->answers++;
   m->last_answer = s->next_answer++;
   slice key = slice_of(arena_printf(s->arena, "%llu", (unsigned long long)m->last_answer));
@@ -175,7 +175,7 @@ static bool keep_answer(struct sim *s, struct model *m, struct error *err) {
                 DB_VALUES(DB_T(key), DB_T(key)), NULL, err);
 }
 
-static bool run_commands(struct sim *s, struct model *m, struct error *err) {
+static bool run_commands(struct sim *s, struct naive *m, struct error *err) {
   for (uint64_t left = 1 + draw(s, 5); left > 0; left--) {
     if (!one_command(s, m, err)) {
       return false;
@@ -184,7 +184,7 @@ static bool run_commands(struct sim *s, struct model *m, struct error *err) {
   return keep_answer(s, m, err);
 }
 
-static void commit(struct sim *s, const struct model *m) {
+static void commit(struct sim *s, const struct naive *m) {
   struct error err = {0};
   if (book_commit(s->book, &err)) {
     s->promised = *m;
@@ -200,7 +200,7 @@ static void commit(struct sim *s, const struct model *m) {
 }
 
 void work_transaction(struct sim *s) {
-  static struct model draft;
+  static struct naive draft;
   struct error err = {0};
   if (!book_begin(s->book, &err)) {
     expect_cause(s, &err);

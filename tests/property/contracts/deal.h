@@ -6,7 +6,7 @@
 
 enum { NAMES = 4, METERS = 3, PLANS = 3, ADD_ONS = 2, VERSIONS = 3, TIERS = 3, PHASES = 3, CHANGES = 8, CONTRACTS = 2 };
 enum every { ONCE, MONTH, HOUR, QUARTER, YEAR };
-enum model { PER_UNIT, GRADUATED, VOLUME, PACKAGE, STAIRSTEP, FLAT };
+enum naive_model { PER_UNIT, GRADUATED, VOLUME, PACKAGE, STAIRSTEP, FLAT };
 enum when { NOW, PERIOD_END, TERM_END };
 enum { CALLS, TOKENS, LEASE };
 
@@ -25,7 +25,7 @@ struct fee_terms {
 };
 struct price_terms {
   int meter;
-  enum model model;
+  enum naive_model model;
   int64_t per; /* units */
   int tiers;
   int64_t up_to[TIERS], each[TIERS], flat[TIERS];
@@ -121,7 +121,7 @@ static inline void make_fee(struct deal *d, int name, struct fee_terms *f) {
 }
 
 static inline void make_price(struct deal *d, int meter, struct price_terms *p) {
-  *p = (struct price_terms){.meter = meter, .model = (enum model)pick(d, 6), .per = 1, .tiers = 1};
+  *p = (struct price_terms){.meter = meter, .model = (enum naive_model)pick(d, 6), .per = 1, .tiers = 1};
   bool tiered = p->model == GRADUATED || p->model == VOLUME || p->model == STAIRSTEP;
   if (p->model == PER_UNIT || p->model == GRADUATED || p->model == VOLUME || p->model == PACKAGE) {
     p->per = chance(d, 50) ? 1 : 1 + pick(d, 999);
