@@ -60,17 +60,10 @@ static bool add_part(struct db *db, struct unbilled *u, slice account, struct er
   return true;
 }
 
-/* Not effective yet, or about to be booked as expired: neither has a say in the order of pockets. */
-static bool may_be_held(const struct credit_grant *g, instant at) {
-  bool effective = g->state != CREDIT_FUTURE || g->effective.ns <= at.ns;
-  bool gone = g->expires.ns <= at.ns && amount_cmp(g->available, g->remaining) == 0;
-  return effective && !gone;
-}
-
 static bool load_parts(struct db *db, struct unbilled *u, instant at, struct error *err) {
   for (size_t i = 0; i < u->grants.items.count; i++) {
     const struct credit_grant *g = &u->grants.items.items[i];
-    bool known = !may_be_held(g, at);
+    bool known = g->state == CREDIT_FUTURE && g->effective.ns > at.ns; /* its money lies apart */
     for (size_t p = 0; p < u->parts.count && !known; p++) {
       known = slice_eq(u->parts.items[p].account, g->pocket);
     }
