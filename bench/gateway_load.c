@@ -220,6 +220,10 @@ static void report(struct target *t) {
            (first_p99 - measure_quantile(direct->first_s, direct->calls, 0.99)) * 1e6,
            (whole - measure_quantile(direct->whole_s, direct->calls, 0.5)) * 1e6);
   }
+  if (t > &load.targets[1]) {
+    const struct target *peer = &load.targets[1];
+    printf(",\"calls_to_%s\":%.2f", peer->name, calls / t->wall_s * peer->wall_s / (double)peer->calls);
+  }
   printf("}\n");
 }
 

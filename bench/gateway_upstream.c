@@ -1,6 +1,6 @@
 /* A model server that is never the bottleneck: one thread, answers made beforehand. Told by what stands in the body:
- * "stream":true streams CHUNKS events, each sent on its own; a model named bench-hold sends the first and then nothing.
- * usage: gateway-upstream [CHUNKS]      prints its port; ends with SIGTERM */
+ * "stream":true streams CHUNKS events, the first at once and then one every 100 us; a model named bench-hold sends the
+ * first and then nothing. usage: gateway-upstream [CHUNKS]      prints its port; ends with SIGTERM */
 #include "base/base.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REQUEST_BYTES_MAX 8192
 #define CONNECTIONS_MAX 32768
 #define CHUNKS_MAX 1000
+#define ROUND_NS 100000 /* between the pieces of a stream */
 
 struct connection {
   int fd;
@@ -29,6 +32,7 @@ static struct {
   struct connection *connections[CONNECTIONS_MAX]; /* by fd */
   struct connection *streaming[CONNECTIONS_MAX];
   size_t streaming_count;
+  int64_t next_round_ns;
 } server;
 
 static const char usage[] = "{\"prompt_tokens\":120,\"completion_tokens\":24,\"total_tokens\":144,"
@@ -84,6 +88,12 @@ static void stop_with(const char *what) {
   exit(1);
 }
 
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static void stop_streaming(const struct connection *c) {
   for (size_t i = 0; i < server.streaming_count; i++) {
     if (server.streaming[i] == c) {
@@ -106,24 +116,39 @@ static void send_all(struct connection *c, slice text) {
   }
 }
 
-/* One piece of each stream; what does not fit waits for the next round. */
-static void send_pieces(void) {
-  for (size_t i = server.streaming_count; i-- > 0;) {
-    struct connection *c = server.streaming[i];
-    const struct buf *b = &server.pieces[c->piece];
-    ssize_t n = send(c->fd, b->ptr + c->sent, b->len - c->sent, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN) {
-      hang_up(c);
-      continue;
-    }
-    c->sent += n > 0 ? (size_t)n : 0;
-    if (c->sent == b->len) {
-      c->sent = 0;
-      if (++c->piece == c->pieces) {
-        stop_streaming(c);
-      }
+/* What does not fit waits for the next round. */
+static void send_piece(struct connection *c) {
+  const struct buf *b = &server.pieces[c->piece];
+  ssize_t n = send(c->fd, b->ptr + c->sent, b->len - c->sent, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN) {
+    hang_up(c);
+    return;
+  }
+  c->sent += n > 0 ? (size_t)n : 0;
+  if (c->sent == b->len) {
+    c->sent = 0;
+    if (++c->piece == c->pieces) {
+      stop_streaming(c);
     }
   }
+}
+
+/* A piece of each stream, when the time of the next round has come. */
+static void send_pieces(void) {
+  if (server.streaming_count == 0 || now_ns() < server.next_round_ns) {
+    return;
+  }
+  server.next_round_ns = now_ns() + ROUND_NS;
+  for (size_t i = server.streaming_count; i-- > 0;) {
+    send_piece(server.streaming[i]);
+  }
+}
+
+/* Until something comes, or the next round. */
+static int wait_for(struct epoll_event *events, int max) {
+  int64_t left_ns = server.next_round_ns - now_ns();
+  struct timespec left = {.tv_nsec = left_ns > 0 ? (long)left_ns : 0};
+  return epoll_pwait2(server.epoll, events, max, server.streaming_count ? &left : NULL, NULL);
 }
 
 static void answer(struct connection *c, const char *body, size_t length) {
@@ -135,6 +160,7 @@ static void answer(struct connection *c, const char *body, size_t length) {
   c->piece = c->sent = 0;
   c->pieces = hold ? 1 : server.piece_count;
   server.streaming[server.streaming_count++] = c;
+  send_piece(c);
 }
 
 /* Takes one request off what was read; false when it is not whole. */
@@ -209,6 +235,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: gateway-upstream [CHUNKS], 1 to %d\n", CHUNKS_MAX);
     return 2;
   }
+  prctl(PR_SET_TIMERSLACK, 1UL);
   buf_init(&server.plain, 4096);
   make_plain(&server.plain);
   make_pieces(chunks);
@@ -216,7 +243,7 @@ int main(int argc, char **argv) {
   listen_somewhere();
   for (;;) {
     struct epoll_event events[512];
-    int count = epoll_wait(server.epoll, events, 512, server.streaming_count ? 0 : -1);
+    int count = wait_for(events, 512);
     for (int i = 0; i < count; i++) {
       if (events[i].data.fd == server.listener) {
         accept_all();
