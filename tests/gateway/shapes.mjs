@@ -127,8 +127,9 @@ function* responsesStream(call, answer) {
 
 function* messagesStream(call, { pieces, finish, usage }) {
   const event = (type, more) => ({ event: type, data: { type, ...more } });
-  const first = usageMember(call, cut(usage, Math.min(1, usage.output)));
-  yield event("message_start", { message: { ...whole.messages({ ...call, tool: null }, { text: "", usage }), content: [], stop_reason: null, ...first } });
+  // The first event tells what went in, always: clients need it. `none` and `null` are of the last.
+  const opening = { ...call, tool: null, mode: call.mode === "zero" ? "zero" : undefined };
+  yield event("message_start", { message: { ...whole.messages(opening, { text: "", usage: cut(usage, Math.min(1, usage.output)) }), content: [], stop_reason: null } });
   const block = call.tool ? { type: "tool_use", id: "toolu_" + call.id, name: call.tool, input: {} } : { type: "text", text: "" };
   yield event("content_block_start", { index: 0, content_block: block });
   yield event("ping", {});
@@ -140,7 +141,7 @@ function* messagesStream(call, { pieces, finish, usage }) {
     if (call.mode === "cumulative") yield event("message_delta", { delta: { stop_reason: null, stop_sequence: null }, usage: { input_tokens: null, cache_read_input_tokens: null, output_tokens: sent } });
   }
   yield event("content_block_stop", { index: 0 });
-  const last = call.mode === "none" ? {} : { usage: { output_tokens: call.mode === "zero" ? 0 : usage.output, ...(call.mode === "null" && { input_tokens: null, output_tokens: null }) } };
+  const last = call.mode === "none" ? {} : { usage: { output_tokens: call.mode === "zero" ? 0 : usage.output, ...(call.mode === "null" && { input_tokens: null, cache_read_input_tokens: null }) } };
   yield event("message_delta", { delta: { stop_reason: stopReason(call, finish), stop_sequence: null }, ...last });
   yield { ...event("message_stop", {}), done: true };
 }
