@@ -43,8 +43,10 @@ async function generate(context, prompt, most, entry, response, onPiece) {
       signal: left.signal,
       stopOnAbortSignal: true,
       onToken(generated) {
+        const text = model.detokenize(generated);
         entry.tokens += generated.length;
-        onPiece(model.detokenize(generated));
+        entry.text_bytes += Buffer.byteLength(text);
+        onPiece(text);
       },
     });
     return { input: tokens.length, stop: metadata.stopReason };

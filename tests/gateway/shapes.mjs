@@ -85,7 +85,7 @@ const whole = {
 const stopReason = (call, finish) => (call.tool ? "tool_use" : finish === "length" ? "max_tokens" : "end_turn");
 export const wholeAnswer = (call, answer) => whole[call.door](call, { ...answer, text: answer.pieces.join("") });
 
-// ---- streamed: events {event, data, token}; the last of chat and completions is [DONE] ----
+// ---- streamed: events {event, data, token (the text of one), done}; the last of chat and completions is [DONE] ----
 function* chatStream(call, { pieces, finish, usage }) {
   const chat = call.door === "chat";
   const chunk = (choices, more) => ({ data: { ...head(call, chat ? "chat.completion.chunk" : "text_completion"), choices, ...more } });
@@ -98,7 +98,7 @@ function* chatStream(call, { pieces, finish, usage }) {
   if (call.tool) yield chunk([choice(0, { tool_calls: [{ index: 0, ...toolCall(call, "") }] })], running());
   for (const text of pieces) {
     sent++;
-    for (let i = 0; i < (call.choices ?? 1); i++) yield { ...chunk([choice(i, piece(text), text)], running()), token: i === 0 };
+    for (let i = 0; i < (call.choices ?? 1); i++) yield { ...chunk([choice(i, piece(text), text)], running()), token: i === 0 && text };
   }
   const onFinish = ["finish", "cumulative"].includes(call.mode) ? { usage: openaiUsage(usage) } : silent;
   yield chunk(choicesOf(call, (i) => choice(i, {}, "", call.tool ? "tool_calls" : finish)), onFinish);
@@ -118,7 +118,7 @@ function* responsesStream(call, answer) {
   yield event("response.in_progress", { response: begun });
   yield event("response.output_item.added", { output_index: 0, item: { ...ended.output[0], status: "in_progress", content: [] } });
   yield event("response.content_part.added", { ...at, part });
-  for (const delta of answer.pieces) yield { ...event("response.output_text.delta", { ...at, delta, logprobs: [] }), token: true };
+  for (const delta of answer.pieces) yield { ...event("response.output_text.delta", { ...at, delta, logprobs: [] }), token: delta };
   yield event("response.output_text.done", { ...at, text, logprobs: [] });
   yield event("response.content_part.done", { ...at, part: { ...part, text } });
   yield event("response.output_item.done", { output_index: 0, item: ended.output[0] });
@@ -136,7 +136,7 @@ function* messagesStream(call, { pieces, finish, usage }) {
   let sent = 0;
   for (const text of pieces) {
     const delta = call.tool ? { type: "input_json_delta", partial_json: text } : { type: "text_delta", text };
-    yield { ...event("content_block_delta", { index: 0, delta }), token: true };
+    yield { ...event("content_block_delta", { index: 0, delta }), token: text };
     sent++;
     if (call.mode === "cumulative") yield event("message_delta", { delta: { stop_reason: null, stop_sequence: null }, usage: { input_tokens: null, cache_read_input_tokens: null, output_tokens: sent } });
   }

@@ -63,6 +63,10 @@ async function fail(response, entry, door, script) {
 }
 
 // ---- how it streams ----
+function countToken(entry, text) {
+  entry.tokens++;
+  entry.text_bytes += Buffer.byteLength(text);
+}
 async function write(response, text, pieceBytes) {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length && !response.destroyed; at += pieceBytes) {
@@ -80,7 +84,7 @@ async function stream(response, entry, call, answer, script) {
       if (script.fail && entry.tokens === script.after) return fail(response, entry, call.door, script);
       if (event.token && script.delay) await sleep(script.delay);
       if (response.destroyed) return;
-      if (event.token) entry.tokens++;
+      if (event.token) countToken(entry, event.token);
     }
     if (event.done && script["no-done"]) break;
     const comment = script.comments ? ": still here\n\n" : "";
@@ -116,10 +120,10 @@ async function take(request, response, door, text) {
   const answer = answerOf(body, script);
   const call = callOf(door, body, script, entry.id);
   if (body.stream && !script["refuse-stream"]) return stream(response, entry, call, answer, script);
-  for (const _ of answer.pieces) {
+  for (const text of answer.pieces) {
     if (script.delay) await sleep(script.delay);
     if (response.destroyed) return;
-    entry.tokens++;
+    countToken(entry, text);
   }
   sendJson(response, 200, wholeAnswer(call, answer), { "x-request-id": "up-" + entry.id });
 }
