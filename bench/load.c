@@ -3,6 +3,7 @@
  * usage: load-bench METERHOUSE batch|lines|single [SECONDS [CONNECTIONS]] */
 #include "base/file.h"
 #include "base/hash.h"
+#include "measure.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,6 @@
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
 #define LATENCIES_MAX ((size_t)1 << 23)
 #define ID_HEX 32
-#define SYNCS 31
 
 struct server {
   pid_t pid;
@@ -54,12 +54,6 @@ static uint64_t id_state;
 static void stop_with(const char *what) {
   fprintf(stderr, "load-bench: %s (%s)\n", what, strerror(errno));
   exit(1);
-}
-
-static double now_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* ---- the server ---- */
@@ -152,58 +146,6 @@ static void end_server(const struct server *s) {
   if (system(command) != 0) {
     stop_with(command);
   }
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* What the disk takes for a small write to be durable: nothing is acknowledged sooner. */
-static double sync_ms(const struct server *s) {
-  double took[SYNCS];
-  char path[128], page[4096] = "";
-  snprintf(path, sizeof path, "%s/sync", s->folder);
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  for (int i = 0; i < SYNCS; i++) {
-    double begin = now_s();
-    if (pwrite(fd, page, sizeof page, (i % 8) * (off_t)sizeof page) < 0 || fdatasync(fd) != 0) {
-      stop_with(path);
-    }
-    took[i] = (now_s() - begin) * 1e3;
-  }
-  close(fd);
-  qsort(took, SYNCS, sizeof *took, by_value);
-  return took[SYNCS / 2];
-}
-
-/* User and system time so far. */
-static double server_cpu_s(const struct server *s) {
-  char path[64], text[1024] = "";
-  unsigned long user = 0, kernel = 0;
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)s->pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-  close(fd);
-  const char *after = n > 0 ? strrchr(text, ')') : NULL;
-  if (after == NULL || sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2) {
-    stop_with(path);
-  }
-  return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
-}
-
-static double server_peak_mb(const struct server *s) {
-  char path[64], line[256];
-  double kb = 0;
-  snprintf(path, sizeof path, "/proc/%d/status", (int)s->pid);
-  FILE *f = fopen(path, "re");
-  while (f && fgets(line, sizeof line, f)) {
-    sscanf(line, "VmHWM: %lf", &kb);
-  }
-  if (f) {
-    fclose(f);
-  }
-  return kb / 1024;
 }
 
 /* ---- requests: made once, only the ids are new each time ---- */
@@ -302,7 +244,7 @@ static void send_more(struct connection *c) {
 static void begin_request(struct load *l, struct connection *c) {
   renew_ids(&c->request);
   c->sent = c->got = 0;
-  c->sent_at = now_s();
+  c->sent_at = measure_wall_s();
   l->under_way++;
   send_more(c);
 }
@@ -325,7 +267,7 @@ static void end_request(struct load *l, struct connection *c) {
     fprintf(stderr, "load-bench: %.*s\n", (int)(c->got < 600 ? c->got : 600), c->answer);
     exit(1);
   }
-  double now = now_s();
+  double now = measure_wall_s();
   if (l->answered < LATENCIES_MAX) {
     l->latencies[l->answered++] = now - c->sent_at;
   }
@@ -354,7 +296,7 @@ static void receive(struct load *l, struct connection *c) {
 
 static void run_load(struct load *l) {
   struct epoll_event events[256];
-  l->until = now_s() + l->seconds;
+  l->until = measure_wall_s() + l->seconds;
   for (size_t i = 0; i < l->connection_count; i++) {
     begin_request(l, &l->connections[i]);
   }
@@ -377,7 +319,7 @@ static void run_load(struct load *l) {
 static void report(const struct load *l, const struct server *s, double wall_s, double cpu_s, double client_cpu_s,
                    uint64_t instructions) {
   double events = (double)(l->answered * l->batch);
-  qsort(l->latencies, l->answered, sizeof *l->latencies, by_value);
+  double median_s = measure_median(l->latencies, l->answered);
   char counted[32] = "null";
   if (instructions > 0) {
     snprintf(counted, sizeof counted, "%.0f", (double)instructions / events);
@@ -386,9 +328,9 @@ static void report(const struct load *l, const struct server *s, double wall_s, 
          "\"p99_ms\":%.2f,\"server_cpu_ns_per_event\":%.0f,\"client_cpu_ns_per_event\":%.0f,\"instructions_per_event\":"
          "%s,\"server_peak_mb\":%.0f,"
          "\"disk_sync_ms\":%.2f}\n",
-         l->mode, l->connection_count, events, events / wall_s, l->latencies[l->answered / 2] * 1e3,
-         l->latencies[l->answered * 99 / 100] * 1e3, cpu_s / events * 1e9, client_cpu_s / events * 1e9, counted,
-         server_peak_mb(s), sync_ms(s));
+         l->mode, l->connection_count, events, events / wall_s, median_s * 1e3,
+         measure_quantile(l->latencies, l->answered, 0.99) * 1e3, cpu_s / events * 1e9, client_cpu_s / events * 1e9,
+         counted, measure_process_kb(s->pid, "VmHWM") / 1024, measure_sync_ms(s->folder));
 }
 
 static bool take_mode(struct load *l, const char *mode) {
@@ -429,11 +371,11 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < l.connection_count; i++) {
     open_connection(&l, &s, &l.connections[i], (unsigned)i);
   }
-  double begin = now_s(), cpu = server_cpu_s(&s), client = (double)clock() / CLOCKS_PER_SEC;
+  double begin = measure_wall_s(), cpu = measure_process_cpu_s(s.pid), client = (double)clock() / CLOCKS_PER_SEC;
   uint64_t instructions = instructions_so_far(&s);
   run_load(&l);
-  report(&l, &s, now_s() - begin, server_cpu_s(&s) - cpu, (double)clock() / CLOCKS_PER_SEC - client,
-         instructions_so_far(&s) - instructions);
+  report(&l, &s, measure_wall_s() - begin, measure_process_cpu_s(s.pid) - cpu,
+         (double)clock() / CLOCKS_PER_SEC - client, instructions_so_far(&s) - instructions);
   end_server(&s);
   return 0;
 }

@@ -1,8 +1,10 @@
 /* Clocks, the counter of instructions, medians, and the line of a figure. */
 #include "measure.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +63,55 @@ static int by_size(const void *a, const void *b) {
 double measure_median(double *values, size_t count) {
   qsort(values, count, sizeof *values, by_size);
   return values[count / 2];
+}
+
+double measure_quantile(const double *sorted, size_t count, double share) {
+  size_t at = (size_t)((double)count * share);
+  return count == 0 ? 0 : sorted[at < count ? at : count - 1];
+}
+
+double measure_process_cpu_s(pid_t pid) {
+  char path[64], text[1024] = "";
+  unsigned long user = 0, kernel = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  FILE *f = fopen(path, "re");
+  must(f != NULL && fread(text, 1, sizeof text - 1, f) > 0);
+  fclose(f);
+  const char *after = strrchr(text, ')');
+  must(after != NULL && sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) == 2);
+  return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+double measure_process_kb(pid_t pid, const char *field) {
+  char path[64], line[256];
+  double kb = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+  FILE *f = fopen(path, "re");
+  must(f != NULL);
+  while (fgets(line, sizeof line, f)) {
+    if (strncmp(line, field, strlen(field)) == 0 && line[strlen(field)] == ':') {
+      kb = strtod(line + strlen(field) + 1, NULL);
+    }
+  }
+  fclose(f);
+  return kb;
+}
+
+#define SYNCS 31
+double measure_sync_ms(const char *folder) {
+  double took[SYNCS];
+  char path[256], page[4096] = "";
+  snprintf(path, sizeof path, "%s/sync", folder);
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  must(fd >= 0);
+  for (int i = 0; i < SYNCS; i++) {
+    double begin = measure_wall_s();
+    must(pwrite(fd, page, sizeof page, (i % 8) * (off_t)sizeof page) > 0 && fdatasync(fd) == 0);
+    took[i] = (measure_wall_s() - begin) * 1e3;
+  }
+  close(fd);
+  unlink(path);
+  return measure_median(took, SYNCS);
 }
 
 void measure_report(const struct figure *f) {

@@ -2,6 +2,7 @@
 #ifndef METERHOUSE_BENCH_MEASURE_H
 #define METERHOUSE_BENCH_MEASURE_H
 #include "base/base.h"
+#include <sys/types.h>
 
 /* What a stretch of work took; all threads of the process count. */
 struct measure {
@@ -16,6 +17,14 @@ bool measure_counts_instructions(void);
 double measure_wall_s(void);
 
 double measure_median(double *values, size_t count); /* sorts them */
+/* Of values that are sorted; share 0.99 is the 99th percentile. */
+double measure_quantile(const double *sorted, size_t count, double share);
+
+/* ---- of another process on this machine ---- */
+double measure_process_cpu_s(pid_t pid);                 /* user and system time so far, all its threads */
+double measure_process_kb(pid_t pid, const char *field); /* of /proc/PID/status: "VmRSS", "VmHWM" */
+/* What the disk that holds `folder` takes for a small write to be durable, the median of 31. */
+double measure_sync_ms(const char *folder);
 
 /* A figure beside a peer's: one JSON line. The numbers of events are told when they are not zero. */
 struct figure {
