@@ -78,7 +78,9 @@ const struct api_endpoint api_endpoints[] = {
      "\"preview\": false}",
      NULL, ALLOW_OPERATOR, NULL, note_prepare, NULL, note_apply, false},
     {"GET", "/api/v1/balance", "What a customer can spend: available, held, by pocket and by credit", "customer", NULL,
-     NULL, ALLOW_OWNER, "customer", NULL, balance_read, NULL, true},
+     NULL, ALLOW_OWNER, "customer", NULL, NULL, balance_read, true},
+    {"GET", "/api/v1/gateway", "Calls of models as they run: by model, upstream and customer", NULL, NULL, NULL,
+     ALLOW_OPERATOR, NULL, gateway_prepare, NULL, NULL, true},
     {"GET", "/api/v1/credits", "Credits: paid in advance, or given", "customer limit cursor", NULL, NULL, ALLOW_OWNER,
      "customer", NULL, credits_read, NULL, true},
     {"POST", "/api/v1/credits", "Give a customer credit; the same id again changes nothing", NULL,
@@ -189,11 +191,13 @@ static void stop_core(struct api *api) {
   if (api->pull) {
     pull_stop(api->pull);
   }
+  gateway_stop(api->gateway);
   live_stop(api->live);
   webhooks_stop(api);
   core_stop(api->core);
   webhooks_free(api);
   live_free(api->live);
+  gateway_free(api->gateway);
   providers_close(api->providers);
   free(api->routes);
   free(api);
@@ -208,7 +212,7 @@ static bool start_parts(struct api *api, const struct api_options *options, stru
   struct pull_writer writer = {.write = scrape_write, .context = api};
   /* What pull remembers is read here, before any command can reach the core. */
   if (!providers_open(book_catalog(api->book), &api->providers, err) ||
-      !live_open(api->book, api->core, &api->live, err) ||
+      !live_open(api->book, api->core, &api->live, err) || !gateway_start(api->book, api->core, &api->gateway, err) ||
       (options->scrape && !pull_start(options->scrape, book_db(api->book), &writer, &api->pull, err)) ||
       !webhooks_start(api, err)) {
     return false;
@@ -217,25 +221,46 @@ static bool start_parts(struct api *api, const struct api_options *options, stru
   return true;
 }
 
+/* The endpoints and the doors of the gateway. */
+static size_t gather_routes(struct api *api) {
+  size_t door_count;
+  const struct http_route *doors = gateway_routes(api->gateway, &door_count);
+  api->routes = mem_alloc((api_endpoint_count + door_count) * sizeof *api->routes);
+  for (size_t i = 0; i < door_count; i++) {
+    api->routes[i] = doors[i];
+  }
+  for (size_t i = 0; i < api_endpoint_count; i++) {
+    api->routes[door_count + i] = (struct http_route){.method = api_endpoints[i].method,
+                                                      .path = api_endpoints[i].path,
+                                                      .data = &api_endpoints[i],
+                                                      .handle = call_arrived};
+  }
+  return door_count + api_endpoint_count;
+}
+
+static bool start_http(struct api *api, const struct api_options *options, struct error *err) {
+  size_t route_count = gather_routes(api);
+  struct http_options http = {.listen = options->listen,
+                              .edge_threads = options->edge_threads,
+                              .routes = api->routes,
+                              .route_count = route_count,
+                              .context = api,
+                              .problem_prefix = "/v1/",
+                              .problem = gateway_problem,
+                              .edge_slot_free = gateway_edge_free};
+  return http_start(&http, &api->http, err);
+}
+
 bool api_start(struct book *book, const struct api_options *options, struct api **out, struct error *err) {
+  if (!gateway_recover(book, err)) {
+    return false;
+  }
   struct api *api = mem_alloc(sizeof *api);
   api->book = book;
   api->open_overview = options->open_overview;
   api->started = clock_now();
-  api->routes = mem_alloc(api_endpoint_count * sizeof *api->routes);
-  for (size_t i = 0; i < api_endpoint_count; i++) {
-    api->routes[i] = (struct http_route){.method = api_endpoints[i].method,
-                                         .path = api_endpoints[i].path,
-                                         .data = &api_endpoints[i],
-                                         .handle = call_arrived};
-  }
   api->core = core_start(book);
-  struct http_options http = {.listen = options->listen,
-                              .edge_threads = options->edge_threads,
-                              .routes = api->routes,
-                              .route_count = api_endpoint_count,
-                              .context = api};
-  if (!start_parts(api, options, err) || !http_start(&http, &api->http, err)) {
+  if (!start_parts(api, options, err) || !start_http(api, options, err)) {
     stop_core(api);
     return false;
   }

@@ -277,10 +277,11 @@ bool balance_read(struct api_call *call, struct book *book, struct error *err) {
   if (!credit_balance(call->arena, book_db(book), customer->id, slice_of(customer->currency->code), now, &b, err)) {
     return false;
   }
+  amount free_of_slice = gateway_free_credit(call->api->gateway, customer->id);
   json_open_object(w);
   json_put_str(w, "customer", customer->id);
   json_put_cstr(w, "currency", customer->currency->code);
-  if (!put_standing(w, book_db(book), customer, now, AMOUNT_ZERO, err)) {
+  if (!put_standing(w, book_db(book), customer, now, free_of_slice, err)) {
     return false;
   }
   put_pockets(w, &b);

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "collect/collect.h"
+#include "gateway/gateway.h"
 #include <stdatomic.h>
 
 #define API_ANSWER_BYTES_MAX ((size_t)256 << 20)
@@ -46,6 +47,7 @@ struct api {
   struct webhooks *webhooks;
   struct live *live;
   struct providers *providers;
+  struct gateway *gateway;
   struct http_route *routes;
   bool open_overview;
   instant started;
@@ -121,8 +123,8 @@ const struct notify_vault *webhooks_vault(const struct api *api);
 /* The stages, one file a resource. */
 typedef bool api_stage(struct api_call *call, struct error *err);
 typedef bool api_work(struct api_call *call, struct book *book, struct error *err);
-api_stage limits_prepare, events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare, finalize_prepare,
-    key_prepare, key_rotate_prepare;
+api_stage gateway_prepare, limits_prepare, events_prepare, page_prepare, openapi_prepare, health_prepare, pay_prepare,
+    finalize_prepare, key_prepare, key_rotate_prepare;
 api_stage correction_prepare, backfill_prepare;
 api_work correction_apply, correction_preview, corrections_read, backfill_apply, backfill_preview, backfill_commit,
     backfill_drop, backfills_read;

@@ -8,6 +8,12 @@ bool health_prepare(struct api_call *call, struct error *err) {
   return true;
 }
 
+bool gateway_prepare(struct api_call *call, struct error *err) {
+  (void)err;
+  gateway_view(call->api->gateway, &call->out);
+  return true;
+}
+
 bool limits_prepare(struct api_call *call, struct error *err) {
   (void)err;
   struct json_out *w = &call->json;
@@ -59,6 +65,7 @@ bool metrics_read(struct api_call *call, struct book *book, struct error *err) {
   metric(&call->out, "uptime_seconds", "gauge", "Seconds since start.",
          (uint64_t)((clock_now().ns - api->started.ns) / NS_PER_S));
   core_metrics(api->core, &call->out);
+  gateway_metrics(api->gateway, &call->out);
   if (api->pull) {
     pull_metrics(api->pull, &call->out);
   }

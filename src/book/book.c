@@ -59,6 +59,10 @@ static const struct db_migration book_migrations[] = {
      "CREATE INDEX api_key_customer ON api_key(customer, id);"
      "CREATE TABLE key_spend(family TEXT NOT NULL, period_from INTEGER NOT NULL, spent TEXT NOT NULL,"
      " PRIMARY KEY(family, period_from));"},
+    {"book-11-calls",
+     "CREATE TABLE call_note(id TEXT PRIMARY KEY, customer TEXT NOT NULL, currency TEXT NOT NULL,"
+     " period_to INTEGER NOT NULL, gross TEXT NOT NULL, family TEXT NOT NULL, key_period INTEGER NOT NULL,"
+     " event TEXT NOT NULL);"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {

@@ -215,7 +215,7 @@ static void find_limiters(struct call *call) {
   char name[300];
   call->limits[0] = catalog_call_limits(call->gateway->catalog, call->buyer->customer, call->begun);
   call->limits[1] = call->who.terms ? call->who.terms->limits : (struct call_limits){0};
-  slice names[2] = {call->buyer->customer->id, call->who.terms ? call->who.terms->family : (slice){0}};
+  slice names[2] = {call->buyer->customer->id, call->who.family};
   for (size_t i = 0; i < 2; i++) {
     if (has_limits(&call->limits[i])) {
       snprintf(name, sizeof name, "%s/" SLICE_FMT, i == 0 ? "customer" : "key", SLICE_ARG(names[i]));
@@ -278,7 +278,7 @@ static bool learn(struct call *call) {
   struct error err = {0};
   bool known = true;
   if (call->who.terms && call->who.terms->has_spend_limit) {
-    call->key_state = key_state_of(call->gateway, call->who.terms->family);
+    call->key_state = key_state_of(call->gateway, call->who.family);
     known = key_period(call->who.terms, call->buyer->customer, call->begun, &call->key_period, &err) &&
             key_spend_known(call->key_state, call->key_period);
   }

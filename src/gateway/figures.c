@@ -171,10 +171,10 @@ static struct money_shard *money_of(struct figures *f, struct shard *s, const st
 
 void figures_begin(struct figures *f, unsigned edge, struct figures_call *call) {
   struct shard *s = shard_of(f, edge);
-  live_open(&model_of(s, call->model)->live);
+  figures_live_open(&model_of(s, call->model)->live);
   call->customer_slot = live_customer_take(&s->customers, call->customer);
   if (call->customer_slot != 0) {
-    live_open(&live_customer_at(&s->customers, call->customer_slot - 1)->live);
+    figures_live_open(&live_customer_at(&s->customers, call->customer_slot - 1)->live);
   }
 }
 

@@ -44,7 +44,7 @@ static uint64_t slice_number(instant now) {
   return (uint64_t)(now.ns / (LIVE_SLICE_S * NS_PER_S));
 }
 
-void live_open(struct live *l) {
+void figures_live_open(struct live *l) {
   figure_add(&l->open, 1);
 }
 

@@ -83,7 +83,7 @@ struct live_sum {
   uint64_t input, output; /* tokens */
   int128 charged, cost;
 };
-void live_open(struct live *l);
+void figures_live_open(struct live *l);
 /* A call ended, with what it adds. */
 void live_close(struct live *l, instant now, const struct live_sum *more);
 /* Adds what the last `slices` hold; not in the midst of a change. */

@@ -236,6 +236,25 @@ bool gateway_start(struct book *book, struct core *core, struct gateway **out, s
   return true;
 }
 
+/* ---- what is asked of it ---- */
+
+void gateway_metrics(struct gateway *gateway, struct buf *out) {
+  figures_metrics(gateway->figures, clock_now(), out);
+}
+
+void gateway_view(struct gateway *gateway, struct buf *out) {
+  figures_json(gateway->figures, clock_now(), out);
+}
+
+void gateway_problem(struct http_request *r, int status, const char *code, const char *detail) {
+  struct buf out;
+  bool anthropic = slice_is(http_path(r), wire_door_path(WIRE_MESSAGES));
+  buf_init(&out, 1u << 16);
+  wire_error(anthropic ? WIRE_MESSAGES : WIRE_CHAT, status, detail, code, NULL, http_request_id(r), &out);
+  http_answer(r, status, "application/json", buf_slice(&out));
+  buf_free(&out);
+}
+
 /* ---- stopping ---- */
 
 static void return_credit(struct gateway *gateway) {

@@ -14,6 +14,8 @@ MUST_USE bool gateway_recover(struct book *book, struct error *err);
 MUST_USE bool gateway_start(struct book *book, struct core *core, struct gateway **out, struct error *err);
 /* Its doors; they live as long as the gateway. */
 const struct http_route *gateway_routes(struct gateway *gateway, size_t *count);
+/* Problems under /v1/ that the server itself answers, in the shape of OpenAI or Anthropic; for http_options. */
+void gateway_problem(struct http_request *r, int status, const char *code, const char *detail);
 /* Frees what an edge kept for it; for http_options. */
 void gateway_edge_free(void *edge);
 /* Ends its own thread; to be called after the server has stopped and before the core does. NULL is fine. */

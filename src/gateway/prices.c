@@ -36,23 +36,24 @@ void terms_drop(struct terms *terms) {
 
 static struct terms *terms_new(const struct catalog *catalog, const struct customer *customer, instant now,
                                struct error *err) {
-  struct terms *terms = mem_alloc(sizeof *terms);
-  struct period steady, month;
-  terms->arena = arena_new();
-  atomic_init(&terms->references, 1);
-  if (!rate_segment_at(terms->arena, catalog, customer, now, &terms->segment, &steady, err) ||
-      !billing_month_at(customer, now, &month, err)) {
-    terms_free(terms);
+  struct segment segment;
+  if (!rate_segment_at(catalog, customer, now, &segment, err)) {
     return NULL;
   }
-  terms->from = month.from;
-  terms->until = time_earlier(month.to, steady.to);
+  if (segment.contract == NULL || segment.plan == NULL) {
+    error_set(err, ERR_NOT_FOUND, "customer " SLICE_FMT " has no contract now", SLICE_ARG(customer->id));
+    return NULL;
+  }
+  struct terms *terms = mem_alloc(sizeof *terms);
+  terms->arena = arena_new();
+  terms->segment = segment;
+  atomic_init(&terms->references, 1);
   return terms;
 }
 
 struct terms *buyer_terms(struct gateway *gateway, struct buyer *buyer, instant now, struct error *err) {
   pthread_mutex_lock(&buyer->lock);
-  if (buyer->terms && now.ns >= buyer->terms->until.ns) {
+  if (buyer->terms && now.ns >= buyer->terms->segment.to.ns) {
     terms_drop(buyer->terms);
     buyer->terms = NULL;
   }
@@ -157,8 +158,7 @@ static const struct allowance *allowance_in(const struct plan *plan, const struc
 static bool allowance_size(const struct terms *terms, const struct customer *customer, const struct allowance *a,
                            quantity *raw, struct error *err) {
   rate months;
-  instant from = time_later(terms->from, terms->segment.from);
-  return rate_months(from, time_earlier(terms->until, terms->segment.to), customer->time_zone, &months, err) &&
+  return rate_months(terms->segment.from, terms->segment.to, customer->time_zone, &months, err) &&
          quantity_times_rate(a->included, months.e12 > RATE_ONE.e12 ? RATE_ONE : months, ROUND_FLOOR, raw, err) &&
          int128_muldiv(raw->e9, a->meter->base_per_unit.e9, QUANTITY_E9, ROUND_FLOOR, &raw->e9, err);
 }
@@ -331,13 +331,13 @@ static void learn_row(const struct gateway *gateway, struct terms *terms, const 
 bool terms_learn(struct gateway *gateway, struct buyer *buyer, struct terms *terms, struct book *book,
                  struct error *err) {
   struct rating_set set;
-  const struct period month = {terms->from, terms->until};
+  const struct period month = {terms->segment.from, terms->segment.to};
   if (!book_usage(book, buyer->customer->id, month, (instant){0}, &set, err)) {
     return false;
   }
   pthread_mutex_lock(&buyer->lock);
   for (size_t i = 0; i < set.row_count; i++) {
-    if (slice_eq(set.rows[i].customer, buyer->customer->id) && set.rows[i].from.ns >= terms->segment.from.ns) {
+    if (slice_eq(set.rows[i].customer, buyer->customer->id)) {
       learn_row(gateway, terms, &set.rows[i]);
     }
   }
@@ -472,7 +472,7 @@ void quote_take(struct terms *terms, const struct quote *quote, const int64_t co
 }
 
 void quote_fold(const struct quote *quote, const struct wire_usage *usage, int64_t counts[KINDS]) {
-  const int64_t told[KINDS] = {1,
+  const int64_t from[KINDS] = {1,
                                usage->input,
                                usage->cached,
                                usage->cache_write,
@@ -482,6 +482,6 @@ void quote_fold(const struct quote *quote, const struct wire_usage *usage, int64
                                usage->output_audio};
   memset(counts, 0, KINDS * sizeof *counts);
   for (enum kind k = KIND_REQUESTS; k < KINDS; k++) {
-    counts[quote->counts_as[k]] += told[k];
+    counts[quote->counts_as[k]] += from[k];
   }
 }

@@ -67,8 +67,7 @@ struct allowance_left {
 struct terms {
   atomic_int references;
   struct arena *arena;
-  struct segment segment;
-  instant from, until;
+  struct segment segment; /* of the month, in which no price changes */
   struct map quotes;
   struct tally tallies[PARTS_MAX];
   size_t tally_count;
@@ -340,7 +339,7 @@ void edge_submit_unsent(struct edge *edge);
 /* What it used and what that costs, as it stands at `at`, were it to end like this. */
 MUST_USE bool call_price(struct call *call, enum call_end end, instant at, struct error *err);
 /* The end of the period in which it will be invoiced. */
-MUST_USE bool call_period(const struct call *call, instant at, instant *out, struct error *err);
+MUST_USE bool call_invoiced_in(const struct call *call, instant at, instant *out, struct error *err);
 
 /* ---- record.c: the event of a call ---- */
 /* In the arena. `status`: "ok", "client_gone", "upstream_failed", "interrupted". */

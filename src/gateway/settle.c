@@ -86,7 +86,7 @@ static void heed_tier(struct call *call, instant at) {
   }
 }
 
-bool call_period(const struct call *call, instant at, instant *out, struct error *err) {
+bool call_invoiced_in(const struct call *call, instant at, instant *out, struct error *err) {
   struct period period;
   if (!billing_period_at(call->buyer->purse->payer, at, &period, err)) {
     return false;
@@ -178,7 +178,7 @@ void call_settle(struct call *call, enum call_end end) {
   call->settling = true;
   call->end = end;
   call->ended = clock_now();
-  if (!call_price(call, end, call->ended, &err) || !call_period(call, call->ended, &call->period_to, &err)) {
+  if (!call_price(call, end, call->ended, &err) || !call_invoiced_in(call, call->ended, &call->period_to, &err)) {
     log_line(LOG_ERROR, http_request_id(call->http), "the call can not be priced: %s", err.message);
     call->paid = (struct price_paid){0};
     call->charged = false;

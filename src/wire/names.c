@@ -9,7 +9,7 @@
   case length:                                                                                                         \
     list(COMPARE) break;
 
-enum name name_of(slice text) {
+enum name wire_field_name(slice text) {
   switch (text.len) {
     NAMES(COMPARE_ALL)
   default:

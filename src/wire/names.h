@@ -61,6 +61,6 @@
 enum name { NAME_OTHER, NAMES(NAME_CONSTANTS) NAME_COUNT };
 #undef NAME_CONSTANT
 #undef NAME_CONSTANTS
-enum name name_of(slice text);
+enum name wire_field_name(slice text);
 const char *name_text(enum name name); /* "" for NAME_OTHER */
 #endif

@@ -64,7 +64,7 @@ static bool check_case(const struct scan_token *t, struct error *err) {
     const char c = t->text.ptr[i];
     small[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
   }
-  const enum name meant = name_of((slice){small, t->text.len});
+  const enum name meant = wire_field_name((slice){small, t->text.len});
   if (meant == NAME_OTHER || !matters(meant)) {
     return true;
   }

@@ -212,7 +212,7 @@ static const char *take_string(struct scan *s, const char *at, const char *end) 
     return stop;
   }
   if (s->is_key) {
-    s->path[s->depth] = (uint8_t)name_of(s->text_bytes <= SCAN_TEXT_MAX ? text : (slice){0});
+    s->path[s->depth] = (uint8_t)wire_field_name(s->text_bytes <= SCAN_TEXT_MAX ? text : (slice){0});
     s->state = COLON;
     return tell_token(s, SCAN_KEY, 0, text, s->offset) ? stop : NULL;
   }
