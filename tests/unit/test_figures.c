@@ -125,6 +125,8 @@ static void test_a_call_is_told_to_prometheus(void **unused) {
   tells(&h,
         "meterhouse_gateway_tokens_total{operation=\"chat\",model=\"small\",upstream=\"gpu-b\",kind=\"cached\"} 28");
   tells(&h, "meterhouse_gateway_cost_total{operation=\"chat\",model=\"small\",upstream=\"gpu-b\"} 0.0625");
+  tells(&h, "meterhouse_gateway_upstream_up{upstream=\"gpu-a\"} 1");
+  tells(&h, "meterhouse_gateway_upstream_cost_per_hour{upstream=\"gpu-a\"} 12.5");
   tells(&h, "meterhouse_gateway_settlements_total{currency=\"USD\"} 1");
   tells(&h, "meterhouse_gateway_settled_amount_total{currency=\"USD\"} 0.125");
   tells(&h, "meterhouse_gateway_settled_amount_total{currency=\"EUR\"} 0");
@@ -311,6 +313,7 @@ static void test_the_live_view_of_what_was_lately(void **unused) {
   assert_null(json_get(tiny, "margin"));
   says(json_get(row(root, "models", "model", "small"), "last_5_minutes"), "margin", "0.125");
   says(row(root, "upstreams", "upstream", "gpu-a"), "state", "up");
+  says(row(root, "upstreams", "upstream", "gpu-a"), "cost_an_hour", "12.5");
   says(root, "customers_active", "2");
   figures_end(h.figures, 1, &open, at_ms(2000));
   close_house(&h);
