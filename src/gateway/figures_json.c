@@ -98,6 +98,7 @@ static void put_upstreams(struct json_out *w, const struct figures *f, instant n
     json_put_int(w, "failed", (int64_t)figures[i].failed);
     json_put_int(w, "refused", (int64_t)figures[i].refused);
     json_put_amount(w, "cost", figures[i].cost);
+    json_put_amount(w, "cost_an_hour", figures[i].cost_hour);
     json_close_object(w);
   }
   json_close_array(w);

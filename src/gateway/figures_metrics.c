@@ -330,6 +330,26 @@ static void print_upstreams(struct buf *out, const struct route_figures *figures
   }
 }
 
+static void print_upstream_costs(struct buf *out, const struct route_figures *figures, size_t count) {
+  static const struct {
+    const char *name, *type, *help;
+    size_t offset;
+  } all[] = {{"meterhouse_gateway_upstream_cost_total", "counter", "What calls that ended bore of the upstream's cost.",
+              offsetof(struct route_figures, cost)},
+             {"meterhouse_gateway_upstream_cost_per_hour", "gauge", "What the upstream costs an hour, idle or not.",
+              offsetof(struct route_figures, cost_hour)}};
+  char text[DECIMAL_TEXT_MAX];
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+    family(out, all[k].name, all[k].type, all[k].help);
+    for (size_t i = 0; i < count; i++) {
+      const amount *value = (const void *)((const char *)&figures[i] + all[k].offset);
+      buf_addf(out, "%s{upstream=", all[k].name);
+      quoted(out, figures[i].upstream->name);
+      buf_addf(out, "} %s\n", amount_text(*value, text));
+    }
+  }
+}
+
 void figures_metrics(struct figures *f, instant now, struct buf *out) {
   struct gathered all = {0};
   gather(f, &all);
@@ -340,7 +360,9 @@ void figures_metrics(struct figures *f, instant now, struct buf *out) {
   print_money(out, f);
   if (f->routes != NULL) {
     struct route_figures *upstreams = mem_alloc((f->catalog->upstream_count + 1) * sizeof *upstreams);
-    print_upstreams(out, upstreams, route_figures(f->routes, now, upstreams, f->catalog->upstream_count));
+    size_t count = route_figures(f->routes, now, upstreams, f->catalog->upstream_count);
+    print_upstreams(out, upstreams, count);
+    print_upstream_costs(out, upstreams, count);
     free(upstreams);
   }
   vec_free(&all.cells);

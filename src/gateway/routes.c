@@ -296,7 +296,8 @@ size_t route_figures(struct routes *r, instant now, struct route_figures *out, s
                                     .calls = s->calls,
                                     .failed = s->failed,
                                     .refused = s->refused,
-                                    .cost = {s->spent_e12}};
+                                    .cost = {s->spent_e12},
+                                    .cost_hour = s->cost.hour};
   }
   must(pthread_mutex_unlock(&r->lock) == 0);
   return r->count;

@@ -60,7 +60,8 @@ struct route_figures {
   const char *state; /* "up", "down", "open", "half-open", "full" */
   uint32_t running;
   uint64_t calls, failed, refused;
-  amount cost;
+  amount cost;      /* borne by the calls that ended */
+  amount cost_hour; /* of the upstream, idle or not; zero when it names no pool */
 };
 /* Writes at most `max`; returns how many there are. */
 size_t route_figures(struct routes *routes, instant now, struct route_figures *out, size_t max);

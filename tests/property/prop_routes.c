@@ -98,7 +98,7 @@ static bool may(const struct test *t, const struct route_call *call, size_t i) {
 static void chosen_well(const struct test *t, const struct route_call *call, size_t chosen) {
   const struct model_target *targets = t->world.targets;
   int64_t running = 1, weights = 0;
-  must(may(t, call, chosen));
+  must(chosen < t->upstreams && may(t, call, chosen));
   for (size_t i = 0; i < t->upstreams; i++) {
     if (may(t, call, i)) {
       must(targets[i].priority >= targets[chosen].priority);
@@ -111,7 +111,8 @@ static void chosen_well(const struct test *t, const struct route_call *call, siz
       }
     }
   }
-  /* running/4 <= 5/16 of the share: without fractions, and rounded up to the next whole call */
+  must(weights > 0);
+  /* at most 5/4 of its share, rounded up to the next whole call */
   int64_t most = (5 * running * targets[chosen].weight + 4 * weights - 1) / (4 * weights);
   must(call->affinity == 0 || t->up[chosen].running + 1 <= most);
 }

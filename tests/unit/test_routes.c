@@ -358,6 +358,18 @@ static void test_a_clock_that_runs_back_costs_nothing(void **unused) {
   routes_free(road.routes);
 }
 
+static void test_a_clock_that_leaps_a_century_overflows_nothing(void **unused) {
+  (void)unused;
+  struct road road;
+  world_start(&road.world, 1);
+  road.world.pool.cost.other_month_total = (amount){(int128)5000000000000 * AMOUNT_E12}; /* 8.7e8 an hour for 8 */
+  begin(&road);
+  struct route_place place = found(&road, 0);
+  road.now = INSTANT_MAX;
+  assert_true(end(&road, &place, ROUTE_OK).e12 / AMOUNT_E12 == (int128)5000000000000 * 8760 / 720 / 8);
+  routes_free(road.routes);
+}
+
 static void test_distances_follow_the_logarithm(void **unused) {
   (void)unused;
   struct rendezvous r;
@@ -390,6 +402,7 @@ int main(void) {
       cmocka_unit_test(test_a_pool_that_began_in_the_month_and_one_that_costs_nothing),
       cmocka_unit_test(test_a_cost_beyond_reason_is_refused),
       cmocka_unit_test(test_a_clock_that_runs_back_costs_nothing),
+      cmocka_unit_test(test_a_clock_that_leaps_a_century_overflows_nothing),
       cmocka_unit_test(test_distances_follow_the_logarithm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
