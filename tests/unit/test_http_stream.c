@@ -248,12 +248,20 @@ static struct http_server *server;
 static void start(void **state) {
   (void)state;
   static const struct http_route routes[] = {
-      {"GET", "/pieces", NULL, handle_pieces},      {"GET", "/at-once", NULL, handle_at_once},
-      {"GET", "/length", NULL, handle_length},      {"GET", "/nothing", NULL, handle_nothing},
-      {"GET", "/late", NULL, handle_late_answer},   {"GET", "/cut", NULL, handle_cut},
-      {"GET", "/abort", NULL, handle_abort},        {"GET", "/fast", NULL, handle_fast},
-      {"POST", "/body", NULL, handle_body},         {"GET", "/slot", NULL, handle_slot},
-      {"GET", "/v1/refused", NULL, handle_refused}, {"GET", "/other/refused", NULL, handle_refused}};
+      {"GET", "/pieces", NULL, handle_pieces},
+      {"GET", "/at-once", NULL, handle_at_once},
+      {"GET", "/length", NULL, handle_length},
+      {"GET", "/nothing", NULL, handle_nothing},
+      {"GET", "/late", NULL, handle_late_answer},
+      {"GET", "/cut", NULL, handle_cut},
+      {"GET", "/abort", NULL, handle_abort},
+      {"GET", "/fast", NULL, handle_fast},
+      {"POST", "/body", NULL, handle_body},
+      {"GET", "/slot", NULL, handle_slot},
+      {"GET", "/work", NULL, handle_work},
+      {"GET", "/v1/refused", NULL, handle_refused},
+      {"GET", "/other/refused", NULL, handle_refused},
+  };
   struct http_options options = {.listen = "127.0.0.1:0",
                                  .edge_threads = 1,
                                  .routes = routes,
