@@ -93,6 +93,7 @@ const char *error_code_name(enum error_code code) {
 
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
+#define FIRST_CHUNK_BYTES ((size_t)4 << 10)
 #define ARENA_ALIGN ((size_t)16)
 
 struct chunk {
@@ -183,12 +184,19 @@ static struct chunk *add_chunk(struct arena *arena, size_t size) {
   return c;
 }
 
+/* Grows with the arena: there are thousands of small ones while answers stream. */
+static size_t next_chunk_bytes(const struct arena *arena) {
+  size_t size = arena->used_bytes > FIRST_CHUNK_BYTES ? arena->used_bytes : FIRST_CHUNK_BYTES;
+  return size < CHUNK_BYTES ? size : CHUNK_BYTES;
+}
+
 void *arena_alloc(struct arena *arena, size_t size) {
   must(size < SIZE_MAX / 2);
   size_t rounded = (size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
   struct chunk *c = arena->chunks;
   if (c == NULL || c->size - c->used < rounded) {
-    c = add_chunk(arena, rounded > CHUNK_BYTES / 4 ? rounded : CHUNK_BYTES);
+    size_t usual = next_chunk_bytes(arena);
+    c = add_chunk(arena, rounded > CHUNK_BYTES / 4 || rounded > usual ? rounded : usual);
   }
   void *p = c->bytes + c->used;
   c->used += rounded;

@@ -254,8 +254,7 @@ static bool inflate_all(struct http_request *r, z_stream *z, struct error *err) 
     error_set(err, ERR_INVALID, "the gzip body is damaged or cut short");
   }
   if (ok) {
-    buf_addc(out, '\0'); /* for those who read numbers from it */
-    r->body = (slice){out->ptr, out->len - 1};
+    r->body = buf_slice(out);
     edge_take_room(r->edge, r->body.len);
     r->body_bytes += r->body.len;
   }

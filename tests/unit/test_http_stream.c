@@ -132,6 +132,28 @@ static void handle_late_answer(struct http_request *r, void *context) {
   watched(r, tick)->answers_whole = true;
 }
 
+static void answer_on_worker(struct http_request *r, void *context) {
+  (void)context;
+  wait_ms(5);
+  http_add_header(r, "x-from", "a worker");
+  http_answer(r, 200, "text/plain", SLICE("worked"));
+}
+
+static void note_gone(void *context) {
+  (void)context;
+  seen.gone++;
+}
+
+/* Its client may leave while another thread answers. */
+static void handle_work(struct http_request *r, void *context) {
+  static const struct http_watch watch = {.gone = note_gone};
+  struct error err = {0};
+  http_watch(r, &watch, context);
+  if (!http_work(r, answer_on_worker, NULL, &err)) {
+    http_problem(r, &err);
+  }
+}
+
 static void cut(evutil_socket_t fd, short what, void *context) {
   (void)fd;
   (void)what;
@@ -226,12 +248,20 @@ static struct http_server *server;
 static void start(void **state) {
   (void)state;
   static const struct http_route routes[] = {
-      {"GET", "/pieces", NULL, handle_pieces},      {"GET", "/at-once", NULL, handle_at_once},
-      {"GET", "/length", NULL, handle_length},      {"GET", "/nothing", NULL, handle_nothing},
-      {"GET", "/late", NULL, handle_late_answer},   {"GET", "/cut", NULL, handle_cut},
-      {"GET", "/abort", NULL, handle_abort},        {"GET", "/fast", NULL, handle_fast},
-      {"POST", "/body", NULL, handle_body},         {"GET", "/slot", NULL, handle_slot},
-      {"GET", "/v1/refused", NULL, handle_refused}, {"GET", "/other/refused", NULL, handle_refused}};
+      {"GET", "/pieces", NULL, handle_pieces},
+      {"GET", "/at-once", NULL, handle_at_once},
+      {"GET", "/length", NULL, handle_length},
+      {"GET", "/nothing", NULL, handle_nothing},
+      {"GET", "/late", NULL, handle_late_answer},
+      {"GET", "/cut", NULL, handle_cut},
+      {"GET", "/abort", NULL, handle_abort},
+      {"GET", "/fast", NULL, handle_fast},
+      {"POST", "/body", NULL, handle_body},
+      {"GET", "/slot", NULL, handle_slot},
+      {"GET", "/work", NULL, handle_work},
+      {"GET", "/v1/refused", NULL, handle_refused},
+      {"GET", "/other/refused", NULL, handle_refused},
+  };
   struct http_options options = {.listen = "127.0.0.1:0",
                                  .edge_threads = 1,
                                  .routes = routes,
@@ -431,6 +461,25 @@ static void one_who_resets_a_stream_is_noticed(void **state) {
   leaves(GET("/fast"), true, "HTTP/1.1 200 OK");
 }
 
+static void a_watched_request_may_be_answered_from_any_thread(void **state) {
+  (void)state;
+  int fd = dial();
+  for (int i = 0; i < 3; i++) {
+    say(fd, GET("/work"));
+    assert_non_null(strstr(hear(fd, "worked", 1), "x-from: a worker\r\n"));
+  }
+  assert_int_equal(seen.gone, 0);
+  close(fd);
+  for (int i = 0; i < 20; i++) {
+    fd = dial();
+    say(fd, GET("/work"));
+    wait_ms(i % 8);
+    close(fd);
+  }
+  wait_ms(100);
+  assert_true(seen.gone > 0);
+}
+
 static void those_who_stay_until_the_stop_are_gone(void **state) {
   start(state);
   int fd = dial();
@@ -531,6 +580,7 @@ int main(void) {
       SERVED(a_late_answer_for_nobody_is_no_harm),
       SERVED(one_who_leaves_a_stream_is_noticed),
       SERVED(one_who_resets_a_stream_is_noticed),
+      SERVED(a_watched_request_may_be_answered_from_any_thread),
       cmocka_unit_test(those_who_stay_until_the_stop_are_gone),
       SERVED(an_abort_is_seen),
       SERVED(what_waits_for_a_slow_client_is_bounded),
