@@ -375,7 +375,7 @@ struct key_query {
   size_t limit;   /* 0: all */
 };
 typedef bool (*key_each)(void *context, const struct key_info *key, struct error *err);
-/* By id, which is by age. */
+/* By id, which is by age to the millisecond. */
 MUST_USE bool key_list(struct book *book, const struct key_query *query, key_each each, void *context,
                        struct error *err);
 /* What was settled on keys of a family in the period that begins then; kept for those with a spend limit. Inside a

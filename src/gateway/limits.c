@@ -7,7 +7,7 @@
 #define WINDOW_US INT64_C(60000000)
 /* Buckets of one slot are joined when room is short: 60 s are at most 101 slots, so that some is found. */
 #define SLOT_US 600000u
-#define STEP_BACK_US INT64_C(1000000) /* a clock that goes back further was set */
+#define STEP_BACK_US WINDOW_US /* a clock that goes back further was set; less may be a thread that was held up */
 #define TOKENS_MAX INT64_C(1000000000000)
 #define PLACE_RETRY_MS 1000 /* nobody knows when a call under way ends */
 

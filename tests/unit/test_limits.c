@@ -134,6 +134,18 @@ static void test_clock_set_back(void **state) {
   assert_int_equal(take(o, most, 0, 60000), LIMIT_PASSED);
 }
 
+/* A thread that was held up between looking at the clock and asking makes nothing older. */
+static void test_late_threads(void **state) {
+  struct one *o = *state;
+  const struct call_limits most = {.requests_a_minute = 1};
+  assert_int_equal(take(o, most, 0, 0), LIMIT_PASSED);
+  for (int i = 0; i < 100; i++) {
+    assert_int_equal(take(o, most, 0, 30000), LIMIT_REQUESTS);
+    assert_int_equal(take(o, most, 0, 1000), LIMIT_REQUESTS);
+    assert_int_equal(o->retry_ms, 30000);
+  }
+}
+
 static void test_large_limit(void **state) {
   struct one *o = *state;
   const struct call_limits most = {.requests_a_minute = 100000};
@@ -276,6 +288,7 @@ int main(void) {
       WITH_ONE(test_given_long_after),
       WITH_ONE(test_remembered),
       WITH_ONE(test_clock_set_back),
+      WITH_ONE(test_late_threads),
       WITH_ONE(test_large_limit),
       WITH_ONE(test_threads_requests),
       WITH_ONE(test_threads_tokens),
