@@ -203,7 +203,7 @@ bool credit_activate(struct db *db, struct ledger *ledger, slice customer, insta
   struct grant_list list = {.arena = arena_new()};
   bool ok = db_query(db,
                      "SELECT " GRANT_COLUMNS " FROM credit_grant WHERE state = 0 AND effective <= $1"
-                     " AND ($2 = '' OR customer = $2) ORDER BY id",
+                     " AND ($2 = '' OR customer = $2) ORDER BY effective, id",
                      DB_VALUES(DB_I(now.ns), DB_T(customer)), take_grant, &list, err) &&
             activate_all(db, ledger, &list, now, err);
   vec_free(&list.items);
