@@ -1,9 +1,8 @@
 /* Calls of a model through one door or several in turn: time to the first byte, whole calls, processor time of the
  * server. The first target is what the others are compared with: the model server itself.
- * usage: gateway-load plain|stream CONNECTIONS SECONDS ROUNDS TARGET...   TARGET is NAME:PORT:PID[:KEY]
- *        gateway-load hold STREAMS TARGET...                              opens so many streams and tells the memory
- *        gateway-load sync FOLDER                                         what the disk there takes for a durable write
- */
+ * usage: gateway-load plain|stream CONNECTIONS SECONDS ROUNDS TARGET... (TARGET is NAME:PORT:PID[:KEY]);
+ *        gateway-load hold STREAMS TARGET... opens so many streams: memory, and calls beside them;
+ *        gateway-load sync FOLDER: what the disk there takes for a durable write */
 #include "measure.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +19,7 @@
 #define TARGETS_MAX 8
 #define ANSWER_BYTES_MAX 65536
 #define PATIENCE_MS 10000
+#define CALLS_BESIDE 1000
 
 struct target {
   char name[32], key[128];
@@ -27,7 +27,7 @@ struct target {
   double *first_s, *whole_s; /* of each call */
   size_t calls;
   double cpu_s, wall_s;
-  struct buf request;
+  struct buf calls_request, hold_request;
 };
 struct connection {
   int fd;
@@ -54,24 +54,23 @@ static void stop_with(const char *what, const char *detail) {
 
 /* ---- requests ---- */
 
-static void make_request(struct target *t) {
+static void make_request(const struct target *t, const char *model, bool stream, struct buf *request) {
   struct buf body;
-  bool hold = strcmp(load.mode, "hold") == 0;
   buf_init(&body, 8192);
   buf_addf(&body,
            "{\"model\":\"%s\",\"max_tokens\":64,%s\"messages\":[{\"role\":\"system\",\"content\":\"You answer.\"},"
            "{\"role\":\"user\",\"content\":\"",
-           hold ? "bench-hold" : "bench", strcmp(load.mode, "plain") == 0 ? "" : "\"stream\":true,");
+           model, stream ? "\"stream\":true," : "");
   for (int i = 0; i < 12; i++) {
     buf_addf(&body, "What does the fox do on the day that comes after day %d? ", i);
   }
   buf_addf(&body, "\"}]}");
-  buf_init(&t->request, 16384);
-  buf_addf(&t->request,
+  buf_init(request, 16384);
+  buf_addf(request,
            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nauthorization: Bearer %s\r\n"
            "content-type: application/json\r\ncontent-length: %zu\r\n\r\n",
            t->port, t->key[0] ? t->key : "none", body.len);
-  buf_add(&t->request, buf_slice(&body));
+  buf_add(request, buf_slice(&body));
   buf_free(&body);
 }
 
@@ -81,33 +80,40 @@ static void take_target(struct target *t, const char *text) {
   }
   t->first_s = mem_alloc(CALLS_MAX * sizeof *t->first_s);
   t->whole_s = mem_alloc(CALLS_MAX * sizeof *t->whole_s);
-  make_request(t);
+  make_request(t, "bench", strcmp(load.mode, "stream") == 0, &t->calls_request);
+  make_request(t, "bench-hold", true, &t->hold_request);
 }
 
-static void send_request(const struct target *t, struct connection *c) {
+static void send_request(const struct target *t, const struct buf *request, struct connection *c) {
   c->got = 0;
   c->has_first = false;
   c->sent_at = measure_wall_s();
-  if (send(c->fd, t->request.ptr, t->request.len, MSG_NOSIGNAL) != (ssize_t)t->request.len) {
+  if (send(c->fd, request->ptr, request->len, MSG_NOSIGNAL) != (ssize_t)request->len) {
     stop_with(t->name, strerror(errno));
   }
 }
 
-static void open_connections(const struct target *t) {
+static int connect_to(const struct target *t) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)t->port)};
-  int on = 1;
+  int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0 ||
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
+    stop_with(t->name, strerror(errno));
+  }
+  return fd;
+}
+
+static void open_connections(const struct target *t, const struct buf *request) {
   for (size_t i = 0; i < load.connection_count; i++) {
     struct connection *c = &load.connections[i];
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0 || fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 ||
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
-        epoll_ctl(load.epoll, EPOLL_CTL_ADD, c->fd, &e) != 0) {
+    c->fd = connect_to(t);
+    if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 || epoll_ctl(load.epoll, EPOLL_CTL_ADD, c->fd, &e) != 0) {
       stop_with(t->name, strerror(errno));
     }
     c->warm = false;
-    send_request(t, c);
+    send_request(t, request, c);
   }
 }
 
@@ -174,7 +180,7 @@ static void note(struct target *t, struct connection *c, double now) {
 /* One slot of one target: every connection calls again as soon as it is answered. */
 static void run_slot(struct target *t) {
   struct epoll_event events[256];
-  open_connections(t);
+  open_connections(t, &t->calls_request);
   size_t under_way = load.connection_count;
   double begin = measure_wall_s(), cpu = measure_process_cpu_s(t->pid), until = begin + load.slot_s;
   while (under_way > 0) {
@@ -190,7 +196,7 @@ static void run_slot(struct target *t) {
       double now = measure_wall_s();
       note(t, c, now);
       if (now < until) {
-        send_request(t, c);
+        send_request(t, &t->calls_request, c);
       } else {
         under_way--;
       }
@@ -238,11 +244,9 @@ static void run_rounds(void) {
   }
 }
 
-/* Streams that have begun and do not end: what does each cost in memory? */
-static void hold_streams(struct target *t) {
+static void open_streams(struct target *t) {
   struct epoll_event events[256];
-  double idle_kb = measure_process_kb(t->pid, "VmRSS"), begin = measure_wall_s();
-  open_connections(t);
+  open_connections(t, &t->hold_request);
   for (size_t begun = 0; begun < load.connection_count;) {
     int count = epoll_wait(load.epoll, events, 256, PATIENCE_MS);
     if (count <= 0) {
@@ -257,12 +261,33 @@ static void hold_streams(struct target *t) {
       begun += !had_first && c->has_first;
     }
   }
-  double kb = measure_process_kb(t->pid, "VmRSS");
+}
+
+/* Whole calls one after the other on a connection of their own. */
+static void call_beside(struct target *t) {
+  struct connection c = {.fd = connect_to(t), .answer = mem_alloc(ANSWER_BYTES_MAX)};
+  for (int i = 0; i <= CALLS_BESIDE; i++) {
+    send_request(t, &t->calls_request, &c);
+    while (!receive(t, &c)) {
+    }
+    note(t, &c, measure_wall_s());
+  }
+  close(c.fd);
+  free(c.answer);
+}
+
+/* Streams that have begun and do not end: what does each cost in memory, and are other calls slower for them? */
+static void hold_streams(struct target *t) {
+  double idle_kb = measure_process_kb(t->pid, "VmRSS"), begin = measure_wall_s();
+  open_streams(t);
+  double kb = measure_process_kb(t->pid, "VmRSS"), begun_s = measure_wall_s() - begin;
+  call_beside(t);
+  double first = measure_median(t->first_s, t->calls);
   printf(
       "{\"bench\":\"gateway\",\"mode\":\"hold\",\"streams\":%zu,\"through\":\"%s\",\"before_kb\":%.0f,\"open_kb\":%.0f,"
-      "\"kb_per_stream\":%.1f,\"begun_s\":%.2f}\n",
-      load.connection_count, t->name, idle_kb, kb, (kb - idle_kb) / (double)load.connection_count,
-      measure_wall_s() - begin);
+      "\"kb_per_stream\":%.1f,\"begun_s\":%.2f,\"beside_first_byte_p50_us\":%.1f,\"beside_first_byte_p99_us\":%.1f}\n",
+      load.connection_count, t->name, idle_kb, kb, (kb - idle_kb) / (double)load.connection_count, begun_s, first * 1e6,
+      measure_quantile(t->first_s, t->calls, 0.99) * 1e6);
   close_connections();
 }
 

@@ -20,7 +20,7 @@ function start(command, args, { seconds = 30, env } = {}) {
   return new Promise((done, fail) => {
     let text = "";
     const late = setTimeout(() => fail(new Error(`${command} ${args[0]} printed no address in ${seconds} s: ${text}`)), seconds * 1000);
-    ended.then(({ code }) => fail(new Error(`${command} ${args[0]} ended with ${code}: ${text}`)));
+    ended.then(({ code }) => fail(Object.assign(new Error(`${command} ${args[0]} ended with ${code}: ${text}`), { code, text })));
     child.stdout.on("data", (more) => {
       text += more;
       const found = /(http:\/\/127\.0\.0\.1:\d+)(\S*)\s/.exec(text);
@@ -52,6 +52,9 @@ export async function startUpstream(...args) {
     },
   };
 }
+
+// The server with a real model; where it can not be had, an error with code 77 and a text that says why.
+export const startModel = () => start(process.execPath, [join(here, "model.mjs")], { seconds: 60 });
 
 // ---- money, exactly: units of 1e-12 ----
 export function money(text) {
