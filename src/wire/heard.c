@@ -240,6 +240,7 @@ static void message_token(struct heard *h, const struct scan_token *t) {
 bool heard_token(void *context, const struct scan_token *t) {
   struct heard *h = context;
   if (t->depth == 0) {
+    h->end = t->end;
     return true;
   }
   if (h->shape == WIRE_ANTHROPIC) {

@@ -19,6 +19,7 @@ struct heard {
   bool choices_empty;                /* choices is [] */
   bool failed;                       /* an error is told */
   uint64_t text_bytes;               /* of generated text */
+  uint64_t end;                      /* of the text itself, without what follows it */
   uint64_t delta_bytes;              /* of a `delta` whose type says whether it is output */
   char type[HEARD_WORD_MAX], finish[HEARD_WORD_MAX], tier[HEARD_WORD_MAX];
   char model[WIRE_NAME_BYTES_MAX];

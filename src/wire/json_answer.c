@@ -1,5 +1,5 @@
 /* An answer that is one JSON text passes while it is heard; its last byte waits. */
-#include "reader.h"
+#include "turned.h"
 
 #define BLANKS_MAX 4096 /* held behind a byte that may be the last */
 
@@ -41,6 +41,27 @@ static void pass(struct wire_reader *r, slice piece, struct buf *out) {
   hold_tail(r, (slice){piece.ptr + last, piece.len - last}, out);
 }
 
+/* Gathered until it is whole, then turned; what follows it is ignored. */
+static void gather(struct wire_reader *r, slice piece, struct buf *out) {
+  buf_add(&r->joined, piece);
+  if (!r->scan.done) {
+    r->broken = r->failed_reading || r->joined.failed;
+    if (r->broken) {
+      error_set(&r->why_broken, ERR_INVALID, "the model server's answer is %s",
+                r->joined.failed ? "too long" : "not valid JSON");
+    }
+    return;
+  }
+  struct buf whole;
+  const slice body = {r->joined.ptr, (size_t)r->heard.end < r->joined.len ? (size_t)r->heard.end : r->joined.len};
+  buf_init(&whole, 4 * r->joined.limit);
+  r->broken = !turned_answer(r, body, &whole, &r->why_broken);
+  if (!r->broken) {
+    pass(r, buf_slice(&whole), out);
+  }
+  buf_free(&whole);
+}
+
 void json_answer_take(struct wire_reader *r, slice piece, struct buf *out) {
   const bool was_done = r->scan.done;
   if (!r->failed_reading && !scan_take(&r->scan, piece)) {
@@ -50,5 +71,9 @@ void json_answer_take(struct wire_reader *r, slice piece, struct buf *out) {
     reader_absorb(r, &r->heard);
   }
   r->seen.complete = r->scan.done && !r->failed_reading;
-  pass(r, piece, out);
+  if (r->turned == NULL) {
+    pass(r, piece, out);
+  } else if (!r->broken && !was_done) {
+    gather(r, piece, out);
+  }
 }

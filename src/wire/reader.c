@@ -1,6 +1,6 @@
 /* Follows an answer: takes in what its events tell, hides usage that was not asked for, keeps the last event back. */
-#include "reader.h"
 #include "base/limits.h"
+#include "turned.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +11,11 @@ struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
   must(options->shape == WIRE_OPENAI || options->door == WIRE_MESSAGES);
   r->options = *options;
   r->heard = (struct heard){.door = options->door, .shape = options->shape, .stream = options->stream};
-  buf_init(&r->joined, WIRE_EVENT_BYTES_MAX);
+  buf_init(&r->joined, options->stream ? WIRE_EVENT_BYTES_MAX : LIMIT_BODY_BYTES);
   buf_init(&r->kept, READER_KEPT_MAX);
+  if (options->door == WIRE_MESSAGES && options->shape == WIRE_OPENAI) {
+    r->turned = turned_new();
+  }
   if (options->stream) {
     frame_start(&r->frame, on_frame, r, WIRE_EVENT_BYTES_MAX);
   } else {
@@ -26,6 +29,7 @@ void wire_reader_free(struct wire_reader *r) {
   if (r == NULL) {
     return;
   }
+  turned_free(r->turned);
   frame_free(&r->frame);
   buf_free(&r->joined);
   buf_free(&r->kept);
@@ -152,8 +156,52 @@ static void pass_hidden(struct wire_reader *r, slice raw, const struct frame_eve
   }
 }
 
+static bool scan_event(struct wire_reader *r, slice data) {
+  heard_start(&r->heard);
+  scan_start(&r->scan, heard_token, &r->heard, false, SCAN_DEPTH_MAX);
+  return scan_whole(&r->scan, data);
+}
+
+static void broken(struct wire_reader *r, const char *why) {
+  if (r->why_broken.code == ERR_NONE) {
+    error_set(&r->why_broken, ERR_INVALID, "%s", why);
+  }
+  r->broken = true;
+  frame_stop(&r->frame);
+}
+
+/* An event on its way into another shape: what carries no data goes on only when it is a comment. */
+static void turn_event(struct wire_reader *r, slice raw) {
+  struct frame_event e;
+  frame_fields(raw, &r->joined, &e);
+  r->last_to = NULL;
+  if (!e.has_data) {
+    if (raw.ptr[0] == ':') pass(r, raw);
+    return;
+  }
+  if (slice_is(slice_trim(e.data), "[DONE]")) {
+    turned_finish(r);
+    end_with(r, (slice){0});
+    r->last_to = NULL;
+    if (!r->seen.failed) turned_stop(&r->kept);
+    return;
+  }
+  if (!scan_event(r, e.data)) {
+    broken(r, "the model server's stream is not JSON");
+    return;
+  }
+  reader_absorb(r, &r->heard);
+  if (!turned_event(r, e.data, &r->why_broken)) {
+    broken(r, "the model server's stream can not be turned");
+  }
+}
+
 static void event(struct wire_reader *r, slice raw) {
   struct frame_event e;
+  if (r->turned) {
+    turn_event(r, raw);
+    return;
+  }
   frame_fields(raw, &r->joined, &e);
   if (!e.has_data) {
     pass(r, raw);
@@ -163,9 +211,7 @@ static void event(struct wire_reader *r, slice raw) {
     end_with(r, raw);
     return;
   }
-  heard_start(&r->heard);
-  scan_start(&r->scan, heard_token, &r->heard, false, SCAN_DEPTH_MAX);
-  if (!scan_whole(&r->scan, e.data)) {
+  if (!scan_event(r, e.data)) {
     pass(r, raw);
     return;
   }
@@ -188,6 +234,10 @@ static void on_frame(void *context, enum frame_kind kind, slice raw) {
     break;
   case FRAME_PART:
   case FRAME_LAST:
+    if (r->turned) {
+      broken(r, "an event of the model server is too long");
+      break;
+    }
     r->cut_event = kind == FRAME_PART;
     r->seen.generated = true;
     r->seen.pieces += kind == FRAME_LAST;
@@ -202,15 +252,17 @@ static void on_frame(void *context, enum frame_kind kind, slice raw) {
 }
 
 bool wire_reader_take(struct wire_reader *r, slice piece, struct buf *out, struct error *err) {
-  (void)err;
+  r->out = out;
   if (!r->options.stream) {
     json_answer_take(r, piece, out);
-    return true;
+  } else {
+    r->last_to = r->last_to == &r->kept ? &r->kept : r->last_to ? out : NULL;
+    frame_take(&r->frame, piece);
   }
-  r->out = out;
-  r->last_to = r->last_to == &r->kept ? &r->kept : r->last_to ? out : NULL;
-  frame_take(&r->frame, piece);
-  return true;
+  if (r->broken) {
+    *err = r->why_broken;
+  }
+  return !r->broken;
 }
 
 /* A server that ends its stream without the blank line behind [DONE]. */
@@ -234,7 +286,7 @@ bool wire_reader_is_done(const struct wire_reader *r) {
 
 void wire_reader_outcome(const struct wire_reader *r, struct wire_outcome *out) {
   *out = r->seen;
-  out->complete |= done_without_blank(r, false);
+  out->complete = !r->broken && (out->complete || done_without_blank(r, false));
   usage_settle(&r->usage, r->options.shape, &out->usage);
   const bool half_heard = !r->options.stream && !r->scan.done;
   const uint64_t text_bytes = r->text_bytes + (half_heard ? r->heard.text_bytes : 0);
@@ -259,15 +311,29 @@ static void error_event(const struct wire_reader *r, const char *why, struct buf
   buf_free(&body);
 }
 
+/* What is left when nothing more comes: an event without its blank line. */
+static void take_rest(struct wire_reader *r) {
+  const bool done = done_without_blank(r, false), line_ended = done_without_blank(r, true);
+  if (!r->options.stream || r->done || r->broken) {
+    return;
+  }
+  if (r->frame.pending.len > 0) {
+    event(r, buf_slice(&r->frame.pending));
+    r->frame.pending.len = 0;
+  }
+  if (r->turned && !r->seen.failed && !r->broken) {
+    turned_finish(r);
+    r->kept.len = 0;
+    turned_stop(&r->kept);
+  } else if (done && !r->turned) {
+    buf_add(&r->kept, line_ended ? SLICE("\n") : SLICE("\n\n"));
+  }
+}
+
 void wire_reader_end(struct wire_reader *r, const char *why, struct buf *out) {
   r->out = out;
   if (why == NULL || (r->seen.failed && r->done)) {
-    if (r->options.stream && !r->done && r->frame.pending.len > 0) {
-      const bool done = done_without_blank(r, false), line_ended = done_without_blank(r, true);
-      event(r, buf_slice(&r->frame.pending));
-      r->frame.pending.len = 0;
-      buf_add(&r->kept, !done ? (slice){0} : line_ended ? SLICE("\n") : SLICE("\n\n"));
-    }
+    take_rest(r);
     buf_add(out, buf_slice(&r->kept));
     r->kept.len = 0;
   } else if (r->options.stream && !r->seen.failed) {

@@ -11,16 +11,19 @@ struct wire_reader {
   struct usage_fields usage;
   uint64_t text_bytes; /* that passed since the last usage */
   bool reported, done, failed_reading, cut_event;
+  bool broken; /* it can not be turned; nothing more is sent */
+  struct error why_broken;
   struct frame frame;
   struct scan scan;
   struct heard heard;
   struct buf joined, kept;
   struct buf *out, *last_to; /* of the piece under way; where the last event went, NULL: nowhere */
-  struct turned *turned;     /* a stream of chat as one of messages; NULL: it passes as it is */
+  struct turned *turned;     /* an answer of chat becomes one of messages; NULL: it passes as it is */
 };
 /* Takes in what one JSON text of the answer told. */
 void reader_absorb(struct wire_reader *r, const struct heard *h);
 
-/* One JSON text, in json_answer.c: it passes, its last byte that is not blank kept back. */
+/* One JSON text, in json_answer.c: it passes, its last byte that is not blank kept back; or it is gathered and turned.
+ */
 void json_answer_take(struct wire_reader *r, slice piece, struct buf *out);
 #endif
