@@ -122,7 +122,7 @@ static struct call_facts facts_of(const struct call *call) {
   slice tier = slice_of(model_tier_name(call->tier));
   return (struct call_facts){.model = call->model->name,
                              .tier = tier,
-                             .service = call->tier == TIER_DEFAULT ? (slice){0} : tier,
+                             .service = tier,
                              .door = slice_of(wire_door_name(call->door)),
                              .key = call->who.key_id,
                              .project = call->who.terms ? call->who.terms->project : (slice){0},

@@ -42,6 +42,7 @@ static bool is_for(struct listing *l, const struct model *model) {
   bool generates = model->doors & ~(1u << WIRE_EMBEDDINGS);
   const struct call_facts facts = {.model = model->name,
                                    .tier = slice_of(model_tier_name(TIER_DEFAULT)),
+                                   .service = slice_of(model_tier_name(TIER_DEFAULT)),
                                    .door = slice_of(wire_door_name(generates ? WIRE_CHAT : WIRE_EMBEDDINGS)),
                                    .key = l->who.key_id,
                                    .project = l->who.terms ? l->who.terms->project : (slice){0}};

@@ -64,7 +64,7 @@ static void put_all(struct record *r, const struct call *call, const char *statu
   put(r, "project", call->who.terms ? call->who.terms->project : (slice){0});
   put_number(r, kind_name(KIND_REASONING), counts[KIND_REASONING]);
   put_number(r, kind_name(KIND_REQUESTS), counts[KIND_REQUESTS]);
-  put(r, "service", call->tier == TIER_DEFAULT ? (slice){0} : tier);
+  put(r, "service", tier);
   put(r, "status", slice_of(status));
   put(r, "tier", tier);
   put(r, "upstream", upstream_of(call));
