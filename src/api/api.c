@@ -77,12 +77,10 @@ const struct api_endpoint api_endpoints[] = {
      "{\"line\": 3, \"amount\": \"10.00\"} or {\"line\": 3, \"quantity\": \"5\"}]; \"to\": \"credit\" or nothing, "
      "\"preview\": false}",
      NULL, ALLOW_OPERATOR, NULL, note_prepare, NULL, note_apply, false},
-    {"GET", "/api/v1/balance", "What a customer can spend: available, held, by pocket and by credit", "customer", NULL,
-     NULL, ALLOW_OWNER, "customer", NULL, NULL, balance_read, true},
     {"GET", "/api/v1/gateway", "Calls of models as they run: by model, upstream and customer", NULL, NULL, NULL,
      ALLOW_OPERATOR, NULL, gateway_prepare, NULL, NULL, true},
     {"GET", "/api/v1/balance", "What a customer can spend: available, held, unbilled, by pocket and by credit",
-     "customer", NULL, NULL, ALLOW_OWNER, "customer", NULL, balance_read, NULL, true},
+     "customer", NULL, NULL, ALLOW_OWNER, "customer", NULL, NULL, balance_read, true},
     {"GET", "/api/v1/credits", "Credits: paid in advance, or given", "customer limit cursor", NULL, NULL, ALLOW_OWNER,
      "customer", NULL, credits_read, NULL, true},
     {"POST", "/api/v1/credits", "Give a customer credit; the same id again changes nothing", NULL,
