@@ -132,7 +132,8 @@ struct purse {
   amount settled;       /* spent and on the book, since the last reserve */
   amount typical;       /* what calls hold, about */
   amount slack;         /* to reserve beyond what is held */
-  amount wanted, given; /* by the reserve that runs: asked for, and what it got */
+  amount needed;        /* by calls that wait */
+  amount wanted, given; /* by the reserve that runs: asked for beyond that, and what it got in all */
   bool reserving;
   bool dry; /* the last reserve got less than it wanted */
   uint64_t round, rounds_done;

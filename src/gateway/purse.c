@@ -54,7 +54,7 @@ static int128 larger(int128 a, int128 b) {
 static bool reserve_apply(struct command *command, struct book *book, struct error *err) {
   struct purse *purse = (struct purse *)command;
   pthread_mutex_lock(&purse->lock);
-  amount wanted = {purse->held.e12 + purse->pending.e12 + purse->wanted.e12};
+  amount wanted = {purse->held.e12 + purse->pending.e12 + purse->needed.e12 + purse->wanted.e12};
   pthread_mutex_unlock(&purse->lock);
   amount given;
   if (!reserve_credit(book, purse->payer, purse->gateway->product, wanted, &given, err)) {
@@ -68,6 +68,7 @@ static bool reserve_apply(struct command *command, struct book *book, struct err
 static struct call *take_waiting(struct purse *purse) {
   struct call *list = purse->waiting;
   purse->waiting = NULL;
+  purse->needed = AMOUNT_ZERO;
   return list;
 }
 
@@ -103,16 +104,16 @@ static void start_reserve(struct purse *purse, amount more) {
   }
 }
 
-/* How much beyond what is held to ask for: at least some calls' worth, twice as much each time the last is used up
- * within a second. The lock is held. */
-static amount more_to_ask(struct purse *purse, amount needed, instant now) {
+/* How much beyond what is held and waited for to ask for: at least some calls' worth, twice as much each time the last
+ * is used up within a second. The lock is held. */
+static amount more_to_ask(struct purse *purse, instant now) {
   int64_t since_ns = now.ns - purse->reserved_at.ns;
   int128 least = purse->typical.e12 * SLACK_CALLS;
   int128 slack = purse->slack.e12;
   slack = since_ns < BUSY_NS ? slack * 2 : since_ns > QUIET_NS ? slack / 2 : slack;
   slack = larger(slack, least);
   purse->slack.e12 = slack < SLACK_MAX_E12 ? slack : SLACK_MAX_E12;
-  return (amount){needed.e12 + purse->slack.e12};
+  return purse->slack;
 }
 
 /* ---- holding ---- */
@@ -124,24 +125,25 @@ static void take(struct purse *purse, amount value, instant now) {
   bool low = free_of(purse).e12 < purse->typical.e12 * LOW_CALLS;
   bool worth = !purse->dry || now.ns - purse->reserved_at.ns > BUSY_NS;
   if (low && worth && !purse->reserving && !purse->unlimited) {
-    start_reserve(purse, more_to_ask(purse, AMOUNT_ZERO, now));
+    start_reserve(purse, more_to_ask(purse, now));
   }
 }
 
+/* Has the book been asked since the call came, or a moment ago, and had no more? */
 static bool has_asked(const struct purse *purse, const struct call *call, instant now) {
-  bool dry = purse->dry && !purse->reserving && now.ns - purse->reserved_at.ns < DRY_NS;
-  return dry || (call->credit_round > 0 && purse->rounds_done >= call->credit_round);
+  bool lately = !purse->reserving && now.ns - purse->reserved_at.ns < DRY_NS;
+  return purse->dry && (lately || (call->credit_round > 0 && purse->rounds_done >= call->credit_round));
 }
 
 /* A reserve that runs may have looked before this call came: then it waits for the one after. */
 static void wait_for_more(struct purse *purse, struct call *call, amount value, instant now) {
-  if (call->credit_round == 0) {
-    call->credit_round = purse->round + 1;
-  }
+  call->credit_round = purse->round + 1;
   call->next_waiting = purse->waiting;
   purse->waiting = call;
+  purse->needed.e12 += value.e12;
+  purse->typical.e12 = larger(value.e12, purse->typical.e12);
   if (!purse->reserving) {
-    start_reserve(purse, more_to_ask(purse, value, now));
+    start_reserve(purse, more_to_ask(purse, now));
   }
 }
 
@@ -160,6 +162,7 @@ enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount valu
     verdict = purse->reserving ? HOLD_WAITS : HOLD_LATER;
     if (verdict == HOLD_LATER) {
       purse->waiting = call->next_waiting;
+      purse->needed.e12 -= value.e12;
     }
   }
   pthread_mutex_unlock(&purse->lock);
