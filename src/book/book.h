@@ -161,7 +161,7 @@ MUST_USE bool book_invoice(struct book *book, struct rating_set *set, const stru
                            struct error *err);
 /* Makes that draft anew from the credit there is and finalizes it, tells "invoice.finalized" (and "invoice.paid" when
  * credit covers it), and asks for a top-up when little is left. Inside a batch. See invoice_finalize; a draft without
- * lines is left alone (*id empty). */
+ * lines is left alone (*id empty), but nothing stays reserved for its usage. */
 MUST_USE bool book_finalize(struct book *book, struct rating_set *set, const struct rating *rating, struct invoice *out,
                             bool *existed, slice *id, struct error *err);
 /* What is due on credits by the clock: future grants become effective, expired ones are booked, top-ups are asked for.

@@ -153,7 +153,7 @@ static void reserve(struct world *w) {
                                    .wanted = units(wanted),
                                    .least = units(least),
                                    .line = units(g->line)};
-  amount granted;
+  amount granted = AMOUNT_ZERO;
   expect(w, credit_slice_reserve(w->db, w->ledger, &r, at_day(w->day), &granted, &err), &err);
   g->granted = of_units(w, granted);
   g->since = 0;
@@ -187,7 +187,7 @@ static void idle(struct world *w) {
 static void give(struct world *w) {
   struct error err = {0};
   char id[16];
-  bool repeated;
+  bool repeated = false;
   slice scope = below(2) ? SOLD : SLICE("B");
   snprintf(id, sizeof id, "g%d", w->grants++);
   struct credit_grant g = {.id = slice_of(id),
@@ -239,8 +239,8 @@ static void hold_other(struct world *w) {
 
 static void pass_days(struct world *w) {
   struct error err = {0};
-  size_t count;
-  bool due;
+  size_t count = 0;
+  bool due = false;
   w->day += below(4);
   if (below(2)) {
     expect(w,
@@ -322,7 +322,7 @@ static void invoice(struct world *w) {
 
 static void crash(struct world *w) {
   struct error err = {0};
-  size_t count;
+  size_t count = 0;
   expect(w, db_commit(w->db, &err), &err);
   ledger_close(w->ledger);
   expect(w,

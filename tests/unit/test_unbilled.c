@@ -95,7 +95,7 @@ static void assert_money(amount a, const char *expected) {
 /* `product` NULL: for all of them. */
 static void give(const char *id, const char *value, int priority, int expires, const char *product) {
   struct error err = {0};
-  bool repeated;
+  bool repeated = false;
   slice scope = slice_of(product);
   struct credit_grant g = {.id = slice_of(id),
                            .kind = CREDIT_PREPAID,
@@ -116,7 +116,7 @@ static void spend(int period_to, const char *value) {
 static void assert_granted(const char *product, const char *wanted, const char *least, const char *line,
                            const char *expected) {
   struct error err = {0};
-  amount granted;
+  amount granted = AMOUNT_ZERO;
   struct credit_slice_request r = {.customer = ACME,
                                    .currency = EUR,
                                    .product = slice_of(product),
@@ -293,7 +293,7 @@ static void usage_beyond_the_slice_is_reserved_as_far_as_there_is(void **state) 
 static void a_start_ends_slices_and_keeps_what_is_spent(void **state) {
   (void)state;
   struct error err = {0};
-  size_t count;
+  size_t count = 0;
   give("g", "10", 50, 0, NULL);
   assert_granted("", "8", "0", "0", "8");
   spend(31, "3");
@@ -348,8 +348,8 @@ static struct credit_grants assert_same_view(int period_to) {
 static void credit_does_not_expire_under_usage_and_pays_for_it(void **state) {
   (void)state;
   struct error err = {0};
-  size_t count;
-  bool due;
+  size_t count = 0;
+  bool due = false;
   give("old", "10", 50, 5, NULL);
   give("new", "10", 50, 40, NULL);
   assert_granted("", "6", "0", "0", "6");
@@ -390,7 +390,7 @@ static void what_is_revoked_does_not_come_back(void **state) {
   done(credit_revoke(db, ledger, SLICE("g"), day(2), &err), &err);
   today = 31;
   assert_int_equal(assert_same_view(31).count, 0);
-  size_t count;
+  size_t count = 0;
   done(credit_expire(db, ledger, day(today), &count, &err), &err);
   assert_int_equal(count, 1);
 }
@@ -411,7 +411,7 @@ static void a_draft_sees_what_expires_unbooked_as_gone(void **state) {
 static void a_top_up_is_asked_for_by_what_is_not_reserved(void **state) {
   (void)state;
   struct error err = {0};
-  bool requested;
+  bool requested = false;
   give("g", "50", 50, 0, NULL);
   assert_granted("", "30", "0", "0", "30");
   done(credit_top_up_check(db, catalog, catalog_customer(catalog, ACME), day(1), &requested, &err), &err);
@@ -449,7 +449,7 @@ static void available_held_and_unbilled_are_the_balance(void **state) {
 static void no_amount_is_below_zero(void **state) {
   (void)state;
   struct error err = {0};
-  amount granted;
+  amount granted = AMOUNT_ZERO;
   struct credit_slice_request r = {.customer = ACME, .currency = EUR, .wanted = money("-1")};
   assert_false(credit_slice_reserve(db, ledger, &r, day(0), &granted, &err));
   assert_int_equal(err.code, ERR_INVALID);

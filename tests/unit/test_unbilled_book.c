@@ -79,7 +79,7 @@ static int close_house(void **state) {
 
 static void give(struct house *h, const char *customer, const char *id, const char *value, const char *expires) {
   struct error err = {0};
-  bool repeated;
+  bool repeated = false;
   struct credit_grant g = {.id = slice_of(id),
                            .kind = CREDIT_PREPAID,
                            .amount = money(value),
@@ -117,7 +117,7 @@ static void sell(struct house *h, const char *customer, const char *id, const ch
 
 static void reserve(struct house *h, const char *customer, const char *wanted, const char *expected) {
   struct error err = {0};
-  amount granted;
+  amount granted = AMOUNT_ZERO;
   struct credit_slice_request r = {
       .customer = slice_of(customer), .currency = SLICE("EUR"), .product = SLICE("calls"), .wanted = money(wanted)};
   done(book_begin(h->book, &err) &&
@@ -159,7 +159,7 @@ static void invoice(struct house *h, const char *customer, const char *prepaid, 
   struct error err = {0};
   struct rating_set set;
   struct invoice draft, final;
-  bool existed;
+  bool existed = false;
   slice id;
   done(book_rate(h->book, slice_of(customer), SLICE("2026-10"), &set, &err), &err);
   const struct rating *rating = rating_set_find(&set, slice_of(customer));
@@ -235,7 +235,7 @@ static void test_a_fee_in_advance_takes_nothing_that_is_reserved(void **state) {
   struct error err = {0};
   struct rating_set set;
   struct invoice made;
-  bool existed;
+  bool existed = false;
   slice id;
   give(h, "fees", "wire", "50", NULL);
   reserve(h, "fees", "40", "40");
@@ -256,7 +256,7 @@ static void test_a_void_gives_back_and_nothing_breaks(void **state) {
   struct error err = {0};
   struct rating_set set;
   struct invoice made;
-  bool existed;
+  bool existed = false;
   slice id;
   give(h, "acme", "wire", "50", NULL);
   reserve(h, "acme", "30", "30");
