@@ -13,7 +13,7 @@ struct limiters *limiters_new(void);
 void limiters_free(struct limiters *all);
 /* A reference: to be given back with limiter_drop. */
 struct limiter *limiter_of(struct limiters *all, slice name);
-void limiter_drop(struct limiters *all, struct limiter *limiter);
+void limiter_drop(struct limiters *all, struct limiter *l);
 size_t limiters_count(struct limiters *all); /* that are kept in memory */
 
 struct limit_state {                                                          /* for the x-ratelimit headers */
@@ -25,14 +25,13 @@ enum limit_verdict { LIMIT_PASSED, LIMIT_REQUESTS, LIMIT_TOKENS, LIMIT_CONCURREN
  * when it passed, -1 when never: one call of so many tokens is more than the limit. In any 60 seconds no more than the
  * limit pass. Exactly the limit does when asked often enough: the last 112 calls are known by their times; of more than
  * these in one minute, some count up to 0.6 s longer than a minute. */
-enum limit_verdict limiter_take(struct limiter *limiter, const struct call_limits *limits, int64_t tokens, instant now,
+enum limit_verdict limiter_take(struct limiter *l, const struct call_limits *most, int64_t tokens, instant now,
                                 struct limit_state *state, int64_t *retry_ms);
 /* The call is over: its place is free, and it counts `tokens_used` in place of the estimate it came in with at `begun`.
  * With `never_ran` (refused by something else) the request does not count either. */
-void limiter_give(struct limiter *limiter, instant begun, int64_t tokens, int64_t tokens_used, bool never_ran,
-                  instant now);
+void limiter_give(struct limiter *l, instant begun, int64_t tokens, int64_t tokens_used, bool never_ran, instant now);
 /* After a restart: a call that was made before it. */
-void limiter_remember(struct limiter *limiter, instant at, int64_t tokens);
+void limiter_remember(struct limiter *l, instant at, int64_t tokens);
 /* "12ms", "6m0s": a Go duration, as these headers have it. */
 char *limit_reset_text(int64_t ms, char text[32]);
 #endif
