@@ -108,9 +108,3 @@ export async function startHouse(catalog) {
   house.balance = (customer) => house.api("GET", "/api/v1/balance?customer=" + customer);
   return house;
 }
-
-// Has this Meterhouse the doors? Without them tests of the gateway have nothing to try.
-export async function hasDoors(house) {
-  const answer = await fetch(house.url + "/v1/chat/completions", { method: "POST", body: "{}" });
-  return answer.status !== 404;
-}
