@@ -1,6 +1,6 @@
 // Official clients against the scripted model server itself, and then through a Meterhouse. Environment: MH_BIN.
 import { spawn } from "node:child_process";
-import { startUpstream, startHouse, hasDoors, catalogOf } from "./house.mjs";
+import { startUpstream, startHouse, catalogOf } from "./house.mjs";
 
 const run = (script, env) => new Promise((done) => spawn(process.execPath, [new URL(script, import.meta.url).pathname], { stdio: "inherit", env: { ...process.env, ...env } }).on("exit", done));
 let failed = 0;
@@ -28,11 +28,7 @@ const house = await startHouse(
     },
     customers: { acme: "", broke: "" },
   }),
-).catch((e) => e);
-if (house instanceof Error || !(await hasDoors(house))) {
-  console.log("skipped: this Meterhouse has no doors for calls of models" + (house instanceof Error ? `: ${house.message.split("\n")[0]}` : ""));
-  process.exit(failed ? 1 : 0);
-}
+);
 await house.credit("acme", "1000");
 const keys = {
   good: await house.key("acme"),

@@ -1,7 +1,7 @@
 // Programs that tests of the gateway start and stop: scripted model servers, and a Meterhouse in front of them with models,
 // prices and customers. All on free ports of 127.0.0.1; each is stopped by its own handle.
 import { spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, writeFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { dirname, join } from "node:path";
 import { tmpdir } from "node:os";
@@ -12,15 +12,18 @@ const running = new Set();
 process.on("exit", () => { for (const child of running) child.kill("SIGKILL"); });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 
-// Starts a program and waits until it has printed an address.
-function start(command, args, { seconds = 30, env } = {}) {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } });
+// Starts a program and waits until it has printed an address. What it has to say besides goes to the file `log`.
+function start(command, args, { seconds = 30, log } = {}) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", log ? openSync(log, "a") : "inherit"] });
   running.add(child);
   const ended = new Promise((done) => child.on("exit", (code, signal) => { running.delete(child); done({ code, signal }); }));
   return new Promise((done, fail) => {
     let text = "";
     const late = setTimeout(() => fail(new Error(`${command} ${args[0]} printed no address in ${seconds} s: ${text}`)), seconds * 1000);
-    ended.then(({ code }) => fail(Object.assign(new Error(`${command} ${args[0]} ended with ${code}: ${text}`), { code, text })));
+    ended.then(({ code }) => {
+      const said = log ? readFileSync(log, "utf8").slice(-1000) : text;
+      fail(Object.assign(new Error(`${command} ${args[0]} ended with ${code}: ${said}`), { code, text }));
+    });
     child.stdout.on("data", (more) => {
       text += more;
       const found = /(http:\/\/127\.0\.0\.1:\d+)(\S*)\s/.exec(text);
@@ -86,8 +89,8 @@ export async function startHouse(catalog) {
   const file = join(folder, "catalog.yaml"), book = join(folder, "book");
   writeFileSync(file, catalog);
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const house = { folder, book };
-  const serve = async (...args) => Object.assign(house, await start(process.env.MH_BIN, ["serve", "--data", book, "--listen", "127.0.0.1:0", ...args], { seconds: 60 }));
+  const house = { folder, book, log: join(folder, "log") };
+  const serve = async (...args) => Object.assign(house, await start(process.env.MH_BIN, ["serve", "--data", book, "--listen", "127.0.0.1:0", ...args], { seconds: 60, log: house.log }));
   await serve("--catalog", file);
   house.operator = /#key=(\S+)/.exec(house.rest)[1];
   house.again = () => serve();
@@ -104,10 +107,4 @@ export async function startHouse(catalog) {
   house.credit = (customer, amount) => house.api("POST", "/api/v1/credits", { customer, kind: "prepaid", amount });
   house.balance = (customer) => house.api("GET", "/api/v1/balance?customer=" + customer);
   return house;
-}
-
-// Has this Meterhouse the doors? Without them tests of the gateway have nothing to try.
-export async function hasDoors(house) {
-  const answer = await fetch(house.url + "/v1/chat/completions", { method: "POST", body: "{}" });
-  return answer.status !== 404;
 }
