@@ -409,7 +409,7 @@ static void more_than_may_wait_is_read_later(void **state) {
   int fd = dial();
   int length = snprintf(padded, sizeof padded, GET("/pieces") "GET /at-once HTTP/1.1\r\nhost: x\r\nx-pad: ");
   memset(padded + length, 'p', sizeof padded - (size_t)length - 5);
-  strcpy(padded + sizeof padded - 5, "\r\n\r\n");
+  memcpy(padded + sizeof padded - 5, "\r\n\r\n", 5);
   say(fd, padded);
   assert_non_null(strstr(hear(fd, "helloworld", 1), CHUNKED));
   close(fd);
