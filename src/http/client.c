@@ -372,11 +372,14 @@ void http_client_free(struct http_client *client) {
   if (client == NULL) {
     return;
   }
-  while (!LIST_EMPTY(&client->busy)) {
-    http_exchange_cancel(LIST_FIRST(&client->busy)->exchange);
+  struct client_connection *c, *next;
+  for (c = LIST_FIRST(&client->busy); c; c = next) {
+    next = LIST_NEXT(c, entry);
+    http_exchange_cancel(c->exchange);
   }
-  while (!LIST_EMPTY(&client->idle)) {
-    connection_free(LIST_FIRST(&client->idle));
+  for (c = LIST_FIRST(&client->idle); c; c = next) {
+    next = LIST_NEXT(c, entry);
+    connection_free(c);
   }
   client_names_free(client);
   SSL_SESSION_free(client->session);

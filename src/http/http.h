@@ -95,7 +95,8 @@ struct http_watch {
   void (*drained)(void *context); /* what waited fell to HTTP_STREAM_LOW_BYTES; NULL: not needed */
 };
 /* From here on, before anything is answered as well. A client that shuts down its sending side counts as gone. What it
- * sends meanwhile (the next request) waits, at most HTTP_WATCH_BYTES_MAX of it. Once a request; on the edge. */
+ * sends meanwhile (the next request) waits, at most HTTP_WATCH_BYTES_MAX of it; beyond that its
+ * leaving is seen only when something is written. Once a request, before http_stream_begin; on the edge. */
 void http_watch(struct http_request *r, const struct http_watch *watch, void *context);
 #define HTTP_WATCH_BYTES_MAX ((size_t)16 << 10)
 
@@ -120,7 +121,7 @@ struct http_client;
  * system's certificates can not be read. */
 MUST_USE bool http_client_new(struct event_base *base, const struct http_origin *origin, struct http_client **out,
                               struct error *err);
-/* Closes all; exchanges under way are cancelled. NULL is fine. */
+/* Closes all; exchanges under way are cancelled. NULL is fine. Not from within a hook. */
 void http_client_free(struct http_client *client);
 
 struct http_field {

@@ -237,7 +237,7 @@ void http_stream_end(struct http_request *r) {
 /* An answer that ends where its connection does would look whole: it is reset. */
 static void reset_connection(struct bufferevent *buffers) {
   struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-  connect(bufferevent_getfd(buffers), &nowhere, sizeof nowhere);
+  (void)connect(bufferevent_getfd(buffers), &nowhere, sizeof nowhere);
 }
 
 static void abort_now(struct http_request *r, void *context) {

@@ -500,6 +500,32 @@ static void silence_has_an_end(void **state) {
   world_stop(&w);
 }
 
+static void drip_then_nothing(struct peer *peer, int fd, int nth) {
+  (void)nth;
+  if (read_head(peer, fd)) {
+    say(fd, "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n");
+    for (int i = 0; i < 8; i++) {
+      wait_ms(50);
+      say(fd, ".");
+    }
+    wait_until_gone(peer, fd);
+  }
+}
+
+static void silence_counts_from_the_last_byte(void **state) {
+  (void)state;
+  struct world w;
+  world_start(&w, 1, drip_then_nothing);
+  int64_t begun = now_ms();
+  struct heard h = ask(&w, "GET", (slice){0});
+  int64_t took = now_ms() - begun;
+  assert_int_equal(h.why, HTTP_FAILED_TIMEOUT);
+  assert_int_equal(h.body.len, 8);
+  assert_in_range(took, 690, 2500);
+  buf_free(&h.body);
+  world_stop(&w);
+}
+
 static void nobody_listens(void **state) {
   (void)state;
   struct world w;
@@ -672,6 +698,31 @@ static void a_large_body_outlives_its_owner_once_answered(void **state) {
   world_stop(&w);
 }
 
+/* The whole answer, and the request left unread: what is left of it would be taken for the next one. */
+static void answer_unread(struct peer *peer, int fd, int nth) {
+  char bytes[5];
+  if (nth == 1) {
+    answer_each(peer, fd, nth);
+  } else if (recv(fd, bytes, sizeof bytes, MSG_WAITALL) > 0) {
+    say(fd, OK_FIVE);
+    wait_until_gone(peer, fd);
+  }
+}
+
+static void a_connection_with_an_unsent_request_is_not_kept(void **state) {
+  (void)state;
+  static char body[16 << 20];
+  struct world w;
+  world_start(&w, 2, answer_unread);
+  struct heard h = ask(&w, "POST", (slice){body, sizeof body});
+  assert_body(&h, "hello");
+  assert_int_equal(figures(&w).idle, 0);
+  h = ask(&w, "GET", (slice){0});
+  assert_body(&h, "hello");
+  assert_int_equal(figures(&w).reused, 0);
+  world_stop(&w);
+}
+
 static void hosts_that_can_not_be(void **state) {
   (void)state;
   struct event_base *base = event_base_new();
@@ -700,6 +751,7 @@ int main(void) {
       cmocka_unit_test(nonsense_is_refused),
       cmocka_unit_test(an_endless_head_is_refused),
       cmocka_unit_test(silence_has_an_end),
+      cmocka_unit_test(silence_counts_from_the_last_byte),
       cmocka_unit_test(nobody_listens),
       cmocka_unit_test(names_are_looked_up),
       cmocka_unit_test(a_cancelled_exchange_is_noticed),
@@ -707,6 +759,7 @@ int main(void) {
       cmocka_unit_test(a_paused_exchange_holds_back_the_other_side),
       cmocka_unit_test(a_pause_at_each_piece_loses_nothing),
       cmocka_unit_test(a_large_body_outlives_its_owner_once_answered),
+      cmocka_unit_test(a_connection_with_an_unsent_request_is_not_kept),
       cmocka_unit_test(hosts_that_can_not_be),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,16 @@ static void finish_empty(evutil_socket_t fd, short what, void *context) {
   stream_free(s);
 }
 
+#define LARGE_BYTES ((size_t)12 << 20)
+
+static void handle_large(struct http_request *r, void *context) {
+  (void)context;
+  static char large[LARGE_BYTES];
+  memset(large, 'l', sizeof large);
+  http_stream_begin(r, 200, "text/plain", sizeof large);
+  http_stream_finish(r, (slice){large, sizeof large});
+}
+
 /* All of a known length has left before the end is said. */
 static void handle_length(struct http_request *r, void *context) {
   (void)context;
@@ -248,19 +258,13 @@ static struct http_server *server;
 static void start(void **state) {
   (void)state;
   static const struct http_route routes[] = {
-      {"GET", "/pieces", NULL, handle_pieces},
-      {"GET", "/at-once", NULL, handle_at_once},
-      {"GET", "/length", NULL, handle_length},
-      {"GET", "/nothing", NULL, handle_nothing},
-      {"GET", "/late", NULL, handle_late_answer},
-      {"GET", "/cut", NULL, handle_cut},
-      {"GET", "/abort", NULL, handle_abort},
-      {"GET", "/fast", NULL, handle_fast},
-      {"POST", "/body", NULL, handle_body},
-      {"GET", "/slot", NULL, handle_slot},
-      {"GET", "/work", NULL, handle_work},
-      {"GET", "/v1/refused", NULL, handle_refused},
-      {"GET", "/other/refused", NULL, handle_refused},
+      {"GET", "/pieces", NULL, handle_pieces},      {"GET", "/at-once", NULL, handle_at_once},
+      {"GET", "/length", NULL, handle_length},      {"GET", "/nothing", NULL, handle_nothing},
+      {"GET", "/late", NULL, handle_late_answer},   {"GET", "/cut", NULL, handle_cut},
+      {"GET", "/abort", NULL, handle_abort},        {"GET", "/fast", NULL, handle_fast},
+      {"POST", "/body", NULL, handle_body},         {"GET", "/slot", NULL, handle_slot},
+      {"GET", "/large", NULL, handle_large},        {"GET", "/work", NULL, handle_work},
+      {"GET", "/v1/refused", NULL, handle_refused}, {"GET", "/other/refused", NULL, handle_refused},
   };
   struct http_options options = {.listen = "127.0.0.1:0",
                                  .edge_threads = 1,
@@ -392,6 +396,28 @@ static void a_length_may_be_known(void **state) {
   close(fd);
 }
 
+#define CLOSE(path) "GET " path " HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+static void the_last_answer_is_whole_before_the_close(void **state) {
+  (void)state;
+  static char bytes[1 << 16];
+  int fd = dial();
+  say(fd, CLOSE("/large"));
+  wait_ms(50);
+  size_t total = 0;
+  for (ssize_t got; (got = read(fd, bytes, sizeof bytes)) > 0; total += (size_t)got) {
+  }
+  assert_in_range(total, LARGE_BYTES, LARGE_BYTES + 1000);
+  close(fd);
+  const char *const endings[] = {CLOSE("/at-once"), "GET /at-once HTTP/1.0\r\n\r\n", CLOSE("/abort")};
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+    fd = dial();
+    say(fd, endings[i]);
+    assert_string_equal(body_of(hear(fd, NULL, 0)), i < 2 ? "helloworld" : "");
+    close(fd);
+  }
+}
+
 static void pipelined_requests_wait_their_turn(void **state) {
   (void)state;
   int fd = dial();
@@ -403,13 +429,29 @@ static void pipelined_requests_wait_their_turn(void **state) {
   close(fd);
 }
 
+static void a_client_that_goes_on_sending_is_held(void **state) {
+  (void)state;
+  static char bytes[1 << 20];
+  int fd = dial();
+  say(fd, GET("/nothing"));
+  wait_for(&seen.arrived, 1);
+  size_t sent = 0;
+  for (int64_t until = now_ms() + 400; now_ms() < until && sent < FAST_BYTES;) {
+    ssize_t taken = send(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    sent += taken > 0 ? (size_t)taken : 0;
+    wait_ms(taken > 0 ? 0 : 5);
+  }
+  assert_true(sent < FAST_BYTES / 2); /* the kernel's buffers take some megabytes */
+  close(fd);
+}
+
 static void more_than_may_wait_is_read_later(void **state) {
   (void)state;
   static char padded[HTTP_WATCH_BYTES_MAX + 20000];
   int fd = dial();
   int length = snprintf(padded, sizeof padded, GET("/pieces") "GET /at-once HTTP/1.1\r\nhost: x\r\nx-pad: ");
   memset(padded + length, 'p', sizeof padded - (size_t)length - 5);
-  strcpy(padded + sizeof padded - 5, "\r\n\r\n");
+  memcpy(padded + sizeof padded - 5, "\r\n\r\n", 5);
   say(fd, padded);
   assert_non_null(strstr(hear(fd, "helloworld", 1), CHUNKED));
   close(fd);
@@ -572,6 +614,8 @@ int main(void) {
       SERVED(http_1_0_gets_no_chunks),
       SERVED(head_gets_no_pieces),
       SERVED(a_length_may_be_known),
+      SERVED(the_last_answer_is_whole_before_the_close),
+      SERVED(a_client_that_goes_on_sending_is_held),
       SERVED(pipelined_requests_wait_their_turn),
       SERVED(more_than_may_wait_is_read_later),
       SERVED(one_who_leaves_before_the_answer_is_noticed),
