@@ -26,8 +26,8 @@
 #define NAMES_9(X)                                                                                                     \
   X(N_PREDICT, "n_predict")                                                                                            \
   X(REASONING, "reasoning")                                                                                            \
-  X(ARGUMENTS, "arguments") X(IMAGE_URL, "image_url") X(AUDIO_URL, "audio_url") X(VIDEO_URL, "video_url")              \
-      X(FILE_DATA, "file_data")
+  X(ARGUMENTS, "arguments")                                                                                            \
+  X(IMAGE_URL, "image_url") X(AUDIO_URL, "audio_url") X(VIDEO_URL, "video_url") X(FILE_DATA, "file_data")
 #define NAMES_10(X) X(MAX_TOKENS, "max_tokens") X(TOOL_CALLS, "tool_calls") X(TRANSCRIPT, "transcript")
 #define NAMES_11(X) X(STOP_REASON, "stop_reason") X(INPUT_AUDIO, "input_audio") X(INPUT_IMAGE, "input_image")
 #define NAMES_12(X)                                                                                                    \
@@ -37,8 +37,9 @@
 #define NAMES_13(X)                                                                                                    \
   X(FINISH_REASON, "finish_reason")                                                                                    \
   X(PROMPT_TOKENS, "prompt_tokens")                                                                                    \
-  X(OUTPUT_TOKENS, "output_tokens") X(CACHED_TOKENS, "cached_tokens") X(FUNCTION_CALL, "function_call")                \
-      X(CONTENT_BLOCK, "content_block") X(INCLUDE_USAGE, "include_usage")
+  X(OUTPUT_TOKENS, "output_tokens")                                                                                    \
+  X(CACHED_TOKENS, "cached_tokens")                                                                                    \
+  X(FUNCTION_CALL, "function_call") X(CONTENT_BLOCK, "content_block") X(INCLUDE_USAGE, "include_usage")
 #define NAMES_14(X) X(STREAM_OPTIONS, "stream_options")
 #define NAMES_16(X) X(REASONING_TOKENS, "reasoning_tokens") X(PROMPT_CACHE_KEY, "prompt_cache_key")
 #define NAMES_17(X)                                                                                                    \
@@ -55,9 +56,11 @@
 #define NAMES(L)                                                                                                       \
   L(1, NAMES_1)                                                                                                        \
   L(3, NAMES_3)                                                                                                        \
-  L(4, NAMES_4) L(5, NAMES_5) L(6, NAMES_6) L(7, NAMES_7) L(8, NAMES_8) L(9, NAMES_9) L(10, NAMES_10) L(11, NAMES_11)  \
-      L(12, NAMES_12) L(13, NAMES_13) L(14, NAMES_14) L(16, NAMES_16) L(17, NAMES_17) L(18, NAMES_18) L(20, NAMES_20)  \
-          L(21, NAMES_21) L(23, NAMES_23) L(25, NAMES_25) L(27, NAMES_27)
+  L(4, NAMES_4)                                                                                                        \
+  L(5, NAMES_5)                                                                                                        \
+  L(6, NAMES_6) L(7, NAMES_7) L(8, NAMES_8) L(9, NAMES_9) L(10, NAMES_10) L(11, NAMES_11) L(12, NAMES_12)              \
+      L(13, NAMES_13) L(14, NAMES_14) L(16, NAMES_16) L(17, NAMES_17) L(18, NAMES_18) L(20, NAMES_20) L(21, NAMES_21)  \
+          L(23, NAMES_23) L(25, NAMES_25) L(27, NAMES_27)
 
 #define NAME_CONSTANT(constant, text) NAME_##constant,
 #define NAME_CONSTANTS(length, list) list(NAME_CONSTANT)

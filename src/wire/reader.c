@@ -226,6 +226,33 @@ static void event(struct wire_reader *r, slice raw) {
   }
 }
 
+/* One that is too long to be held passes, but for the last of it when it ends the stream. */
+static void long_event(struct wire_reader *r, enum frame_kind kind, slice raw) {
+  if (!r->cut_event) {
+    long_event_start(r);
+  }
+  long_event_take(r, raw);
+  r->cut_event = kind == FRAME_PART;
+  if (kind == FRAME_PART) {
+    pass(r, raw);
+    return;
+  }
+  if (!long_event_end(r)) {
+    r->seen.generated = true;
+    r->seen.pieces++;
+    pass(r, raw);
+    return;
+  }
+  const bool last = typed_event(r, &r->heard);
+  reader_absorb(r, &r->heard);
+  if (last) { /* without the very end of its blank line the event does not count yet */
+    pass(r, (slice){raw.ptr, raw.len - 1});
+    end_with(r, (slice){raw.ptr + raw.len - 1, 1});
+  } else {
+    pass(r, raw);
+  }
+}
+
 static void on_frame(void *context, enum frame_kind kind, slice raw) {
   struct wire_reader *r = context;
   switch (kind) {
@@ -238,10 +265,7 @@ static void on_frame(void *context, enum frame_kind kind, slice raw) {
       broken(r, "an event of the model server is too long");
       break;
     }
-    r->cut_event = kind == FRAME_PART;
-    r->seen.generated = true;
-    r->seen.pieces += kind == FRAME_LAST;
-    pass(r, raw);
+    long_event(r, kind, raw);
     break;
   case FRAME_FEED:
     if (r->last_to) {

@@ -11,7 +11,8 @@ struct wire_reader {
   struct usage_fields usage;
   uint64_t text_bytes; /* that passed since the last usage */
   bool reported, done, failed_reading, cut_event;
-  bool broken; /* it can not be turned; nothing more is sent */
+  uint8_t prefix_seen; /* of a line of an event that is too long: how much of "data:" */
+  bool broken;         /* it can not be turned; nothing more is sent */
   struct error why_broken;
   struct frame frame;
   struct scan scan;
@@ -22,6 +23,11 @@ struct wire_reader {
 };
 /* Takes in what one JSON text of the answer told. */
 void reader_absorb(struct wire_reader *r, const struct heard *h);
+
+/* Events longer than WIRE_EVENT_BYTES_MAX, in long_event.c. */
+void long_event_start(struct wire_reader *r);
+void long_event_take(struct wire_reader *r, slice part);
+bool long_event_end(struct wire_reader *r); /* true: it was JSON, and has been heard */
 
 /* One JSON text, in json_answer.c: it passes, its last byte that is not blank kept back; or it is gathered and turned.
  */

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const struct json *json;
   const slice body = {(const char *)data + 1, size - 1};
   const enum wire_door door = (enum wire_door)(data[0] % WIRE_DOORS);
-  const bool plain = json_parse(arena, body, &json, &ignored) && json->kind == JSON_OBJECT;
+  const bool plain =
+      !memchr(body.ptr, 0, body.len) && json_parse(arena, body, &json, &ignored) && json->kind == JSON_OBJECT;
   if (!wire_request_read(arena, door, body, &r, &err)) {
     must(err.code == ERR_INVALID && err.message[0] != 0);
     must(!plain || !strstr(err.message, "not valid JSON"));

@@ -131,7 +131,7 @@ static void a_failed_stream_is_told_once(void **state) {
   buf_free(&out);
 }
 
-/* An event that is too long passes unread, in whatever pieces; the next one is read again. */
+/* An event that is too long to be held passes as it comes, in whatever pieces; the next one is held again. */
 static void events_too_long(void **state) {
   (void)state;
   const struct recorded chat = {.door = WIRE_CHAT, .stream = true, .hide = true};
@@ -139,11 +139,11 @@ static void events_too_long(void **state) {
   struct buf sent, out;
   buf_init(&sent, 4 << 20);
   buf_init(&out, 4 << 20);
-  buf_add(&sent, SLICE("data: {\"usage\":{\"prompt_tokens\":1},\"x\":\""));
+  buf_add(&sent, SLICE("data: {\"usage\":{\"prompt_tokens\":1},\"choices\":[{\"text\":\""));
   for (size_t i = 0; i < long_bytes; i++) {
     buf_addc(&sent, 'x');
   }
-  buf_add(&sent, SLICE("\"}\n\n" VLLM("", VLLM_USAGE("4")) DONE));
+  buf_add(&sent, SLICE("\"}]}\n\n" VLLM("", VLLM_USAGE("4")) DONE));
   const size_t wanted = sent.len - sizeof(VLLM("", VLLM_USAGE("4"))) + 1;
   for (size_t piece = 1000; piece <= 4 << 20; piece *= 64) {
     struct wire_reader *r = reader_of(&chat);
@@ -159,6 +159,40 @@ static void events_too_long(void **state) {
     assert_true(o.complete && o.generated && wire_reader_is_done(r));
     wire_reader_end(r, NULL, &out);
     assert_int_equal(out.len, wanted);
+    wire_reader_free(r);
+  }
+  buf_free(&sent);
+  buf_free(&out);
+}
+
+/* The last event of a response repeats the client's instructions, so the client can make it as long as it likes. */
+static void usage_in_a_long_event(void **state) {
+  (void)state;
+  const struct recorded responses = {.door = WIRE_RESPONSES, .stream = true};
+  struct buf sent, out;
+  buf_init(&sent, 4 << 20);
+  buf_init(&out, 4 << 20);
+  buf_add(&sent,
+          SLICE(RESPONSE_STREAM "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{"
+                                "\"instructions\":\""));
+  for (size_t i = 0; i < WIRE_EVENT_BYTES_MAX; i++) {
+    buf_addc(&sent, 'x');
+  }
+  buf_add(&sent, SLICE("\",\"usage\":{\"input_tokens\":7,\"output_tokens\":9}}}\r\ndata: \r\n\r\n"));
+  for (size_t piece = 999; piece <= 4 << 20; piece *= 64) {
+    struct wire_reader *r = reader_of(&responses);
+    struct wire_outcome o;
+    struct error err = {0};
+    out.len = 0;
+    for (size_t at = 0; at < sent.len; at += piece) {
+      const size_t len = sent.len - at < piece ? sent.len - at : piece;
+      assert_true(wire_reader_take(r, (slice){sent.ptr + at, len}, &out, &err));
+    }
+    wire_reader_outcome(r, &o);
+    assert_true(o.complete && o.usage.reported && o.usage.input == 7 && o.usage.output == 9);
+    assert_true(out.len < sent.len);
+    wire_reader_end(r, NULL, &out);
+    assert_true(slice_eq(buf_slice(&out), buf_slice(&sent)));
     wire_reader_free(r);
   }
   buf_free(&sent);
@@ -229,6 +263,7 @@ int main(void) {
                                      cmocka_unit_test(text_behind_the_last_usage_counts),
                                      cmocka_unit_test(a_failed_stream_is_told_once),
                                      cmocka_unit_test(events_too_long),
+                                     cmocka_unit_test(usage_in_a_long_event),
                                      cmocka_unit_test(usage_objects)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -331,6 +331,19 @@ static const struct recorded recordings[] = {
      .finish = "completed",
      .tier = "",
      .model = ""},
+    {.name = "escapes in one text: each byte counts", /* 8 of text: one more would be another token */
+     .door = WIRE_CHAT,
+     .sent = "{\"mod\\u0065l\":\"m\\u00fc\\ud83d\\udcb0\\/"
+             "\",\"service_tier\":\"fl\\u0065x\",\"choices\":[{\"message\":{\"content\":"
+             "\"\\u00fc\\\"\\n\\ud83d\\udcb0\"},\"finish_reason\":\"st\\u006fp\"}],\"usage\":null}",
+     .kept = "}",
+     .usage = {.output = 2},
+     .complete = true,
+     .generated = true,
+     .pieces = 1,
+     .finish = "stop",
+     .tier = "flex",
+     .model = "m\xc3\xbc\xf0\x9f\x92\xb0/"},
     {.name = "a message in one text",
      .door = WIRE_MESSAGES,
      .shape = WIRE_ANTHROPIC,
