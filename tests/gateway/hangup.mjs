@@ -9,8 +9,6 @@ import { check, finish } from "./check.mjs";
 
 const tokens = 8, step = Number(process.env.STEP ?? 1), together = 8, customersMax = 4000;
 const estimate = (bytes) => Math.ceil(bytes / 4);
-const piecesOf = (text) => [...text.matchAll(/"content":"([^"\r\n]+)"[^\r\n]*\r?\n\r?\n/g)].length;
-const textBytes = (text) => [...text.matchAll(/"content":"([^"\r\n]*)"/g)].reduce((sum, [, piece]) => sum + Buffer.byteLength(piece), 0);
 // What a client that got this much of a stream has for sure: tokens, or by the estimate a quarter of their bytes.
 function received(text) {
   const pieces = [...text.matchAll(/"content":"([^"\r\n]+)"/g)].map(([, piece]) => piece);
@@ -67,7 +65,6 @@ const faults = (judge) => places.map((at) => [at, judge(at, seen.get(at), log.ge
 
 await check("gateway hangup: at every byte what the client had got is charged", async () => {
   assert.deepEqual(faults((at, client, model, charge) => {
-    const least = client.whole ? tokens : piecesOf(client.text);
     const least = client.whole ? tokens : received(client.text);
     return (charge?.output ?? 0) < least && `${charge?.output ?? 0} tokens charged, ${least} received`;
   }), []);
@@ -79,7 +76,6 @@ await check("gateway hangup: and no more than was generated", async () => {
     return (charge?.output ?? 0) > most && `${charge.output} tokens charged, at most ${most} generated`;
   }), []);
 });
-await check("gateway hangup: who got something is charged once, who got nothing is not", async () => assert.deepEqual(faults((at, client, model, charge) => model && (charge?.events ?? 0) !== (client.text.length > 0 ? 1 : charge?.events ?? 0) && `${charge?.events} events`), []));
 await check("gateway hangup: each call is settled once; or not at all when nothing was generated", async () => {
   assert.deepEqual(faults((at, client, model, charge) => {
     const events = charge?.events ?? 0;
