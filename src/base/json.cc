@@ -95,7 +95,7 @@ template <typename Value> bool read_number(Reader &r, Value &value, struct json 
   if (Failure code = simdjson::simdjson_result<std::string_view>(value.raw_json_token()).get(token)) {
     return fail(r, code);
   }
-  while (!token.empty() && std::strchr(" \t\r\n", token.back()) != nullptr) {
+  while (!token.empty() && std::memchr(" \t\r\n", token.back(), 4) != nullptr) {
     token.remove_suffix(1);
   }
   if (!is_number(token)) {

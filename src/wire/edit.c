@@ -37,11 +37,12 @@ static void limit_tokens(struct splices *s, const struct wire_request *request, 
     if (p->limits[i].end == 0) {
       continue;
     }
+    const bool binds = request_limit_binds(request->door, i);
     if (p->limit_values[i] < 0) {
-      null = null == REQUEST_LIMITS ? i : null;
+      null = binds && null == REQUEST_LIMITS ? i : null;
       continue;
     }
-    given = true;
+    given |= binds;
     if (p->limit_values[i] > max_tokens) {
       struct splice *splice = add(s, p->limits[i].begin, p->limits[i].end);
       snprintf(splice->text, sizeof splice->text, "%lld", (long long)max_tokens);

@@ -22,6 +22,13 @@ enum request_limit request_limit_of(enum name name) {
   return limit;
 }
 
+bool request_limit_binds(enum wire_door door, enum request_limit limit) {
+  if (door == WIRE_RESPONSES) {
+    return limit == BY_MAX_OUTPUT_TOKENS;
+  }
+  return limit == BY_MAX_TOKENS || (door == WIRE_CHAT && limit == BY_MAX_COMPLETION_TOKENS);
+}
+
 struct reading {
   struct arena *arena;
   struct wire_request *out;
@@ -128,9 +135,6 @@ static bool read_limit(struct reading *r, const struct scan_token *t, enum reque
   }
   r->places->limits[limit] = (struct place){(size_t)t->begin, (size_t)t->end};
   r->places->limit_values[limit] = value;
-  if (value > r->out->max_tokens) {
-    r->out->max_tokens = value;
-  }
   return true;
 }
 
@@ -231,12 +235,26 @@ static bool heard(void *context, const struct scan_token *t) {
   return t->depth != 2 || second_level(r, t);
 }
 
+/* The largest, for servers differ on which counts; but none, when none is given that binds. */
+static int64_t largest_limit(const struct reading *r) {
+  int64_t largest = -1;
+  bool binds = false;
+  for (enum request_limit i = BY_MAX_TOKENS; i < REQUEST_LIMITS; i++) {
+    if (r->places->limits[i].end && r->places->limit_values[i] >= 0) {
+      binds |= request_limit_binds(r->out->door, i);
+      largest = r->places->limit_values[i] > largest ? r->places->limit_values[i] : largest;
+    }
+  }
+  return binds ? largest : -1;
+}
+
 static void settle(struct reading *r) {
   struct wire_request *out = r->out;
   if (out->door != WIRE_EMBEDDINGS) {
     const int64_t n = r->n > r->n_cmpl ? r->n : r->n_cmpl;
     out->choices = n > r->best_of ? n : r->best_of;
   }
+  out->max_tokens = largest_limit(r);
   out->session = r->cache_key.len ? r->cache_key : r->user.len ? r->user : r->user_id;
   prompt_end(&r->prompt);
 }

@@ -9,6 +9,8 @@
 enum request_limit { BY_MAX_TOKENS, BY_MAX_COMPLETION_TOKENS, BY_MAX_OUTPUT_TOKENS, BY_N_PREDICT, REQUEST_LIMITS };
 enum name request_limit_name(enum request_limit limit);
 enum request_limit request_limit_of(enum name name); /* REQUEST_LIMITS: it is none */
+/* Does every server obey it at this door? Others may, so they are lowered too, but they can not be relied upon. */
+bool request_limit_binds(enum wire_door door, enum request_limit limit);
 
 /* Where a value stands in the body; end 0: nowhere */
 struct place {

@@ -24,8 +24,9 @@ struct wire_request {
   bool stream;
   bool usage_asked;   /* stream_options.include_usage */
   int64_t max_tokens; /* most output tokens of one choice that the client allows: of max_completion_tokens, max_tokens,
-                         max_output_tokens, n_predict the largest that is given; -1: none is. Each is a whole number
-                         from 1 to 10^12, or null, which is as if it were not given */
+                         max_output_tokens, n_predict the largest that is given; -1: none is that all servers obey at
+                         this door (max_tokens; chat: max_completion_tokens too; responses: max_output_tokens). Each is
+                         a whole number from 1 to 10^12, or null, which is as if it were not given */
   int64_t choices;    /* answers to generate: n (n_cmpl), best_of, each from 1 to WIRE_CHOICES_MAX; times the number of
                          prompts of /v1/completions; 1 or more, and 1 for embeddings */
   slice tier;         /* service_tier; empty: not given */
@@ -47,8 +48,8 @@ MUST_USE bool wire_request_read(struct arena *arena, enum wire_door door, slice 
                                 struct error *err);
 struct wire_edits {
   slice model;        /* as the upstream calls it; empty: as the client wrote */
-  int64_t max_tokens; /* every such field that is given and larger is lowered to it; when none is given it is set in
-                         one that is null, else in max_tokens (max_output_tokens for responses); not for embeddings;
+  int64_t max_tokens; /* every such field that is given and larger is lowered to it; when none is given that all
+                         servers obey, it is set in such a one, be it null or absent; not for embeddings;
                          -1: as is */
   bool ask_usage;     /* streams of chat and completions: stream_options.include_usage is true */
 };

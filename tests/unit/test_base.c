@@ -158,6 +158,16 @@ static void json_refuses_what_is_not(void **state) {
   }
 }
 
+static void json_refuses_nul_behind_a_number(void **state) {
+  (void)state;
+  struct arena *arena = arena_new();
+  struct error err = {0};
+  const struct json *json;
+  assert_false(json_parse(arena, SLICE("{\"a\":1\0,\"b\":2}"), &json, &err));
+  assert_int_equal(err.code, ERR_INVALID);
+  arena_free(arena);
+}
+
 static void json_has_limits(void **state) {
   (void)state;
   struct error err = {0};
@@ -421,6 +431,7 @@ int main(void) {
       cmocka_unit_test(ids_are_unique_and_in_order),
       cmocka_unit_test(json_keeps_numbers_as_text),
       cmocka_unit_test(json_refuses_what_is_not),
+      cmocka_unit_test(json_refuses_nul_behind_a_number),
       cmocka_unit_test(json_has_limits),
       cmocka_unit_test(json_writes_pretty_and_compact_alike),
       cmocka_unit_test(yaml_knows_its_places),

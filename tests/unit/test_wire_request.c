@@ -49,6 +49,18 @@ static void what_is_read(void **state) {
   assert_true(slice_is(r.session, "s") && !r.stream && !r.usage_asked && r.max_tokens == -1 && r.choices == 1);
 }
 
+/* A small limit that the server does not know is none: it would hold little and generate much. */
+static void limits_that_bind(void **state) {
+  (void)state;
+  assert_int_equal(read_one(WIRE_CHAT, "{\"model\":\"m\",\"n_predict\":1}").max_tokens, -1);
+  assert_int_equal(read_one(WIRE_CHAT, "{\"model\":\"m\",\"max_output_tokens\":1}").max_tokens, -1);
+  assert_int_equal(read_one(WIRE_COMPLETIONS, "{\"model\":\"m\",\"max_completion_tokens\":1}").max_tokens, -1);
+  assert_int_equal(read_one(WIRE_RESPONSES, "{\"model\":\"m\",\"max_tokens\":1}").max_tokens, -1);
+  assert_int_equal(read_one(WIRE_RESPONSES, "{\"model\":\"m\",\"max_output_tokens\":1}").max_tokens, 1);
+  assert_int_equal(read_one(WIRE_CHAT, "{\"model\":\"m\",\"max_completion_tokens\":2}").max_tokens, 2);
+  assert_int_equal(read_one(WIRE_CHAT, "{\"model\":\"m\",\"max_tokens\":2,\"n_predict\":900}").max_tokens, 900);
+}
+
 static void prompts_of_completions(void **state) {
   (void)state;
   static const struct {
@@ -171,7 +183,11 @@ static void edits(void **state) {
       {WIRE_CHAT,
        "{\"max_tokens\":null,\"n_predict\":100,\"model\":\"m\"}",
        {.max_tokens = 50},
-       "{\"max_tokens\":null,\"n_predict\":50,\"model\":\"m\"}"},
+       "{\"max_tokens\":50,\"n_predict\":50,\"model\":\"m\"}"},
+      {WIRE_CHAT,
+       "{\"n_predict\":1,\"max_output_tokens\":null,\"model\":\"m\"}",
+       {.max_tokens = 50},
+       "{\"max_tokens\":50,\"n_predict\":1,\"max_output_tokens\":null,\"model\":\"m\"}"},
       {WIRE_CHAT, "{\"max_tokens\":null,\"model\":\"m\"}", {.max_tokens = 50}, "{\"max_tokens\":50,\"model\":\"m\"}"},
       {WIRE_CHAT, "{\"max_tokens\":7,\"model\":\"m\"}", {.max_tokens = 50}, "{\"max_tokens\":7,\"model\":\"m\"}"},
       {WIRE_CHAT, "{\"model\":\"m\"}", {.max_tokens = -1, .ask_usage = true}, "{\"model\":\"m\"}"},
@@ -275,6 +291,7 @@ static void doors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_read),
+                                     cmocka_unit_test(limits_that_bind),
                                      cmocka_unit_test(prompts_of_completions),
                                      cmocka_unit_test(parts_that_are_not_text),
                                      cmocka_unit_test(conversations_begin_alike),
