@@ -7,6 +7,7 @@
 
 #define REFUSAL_BYTES_MAX ((size_t)64 << 10)
 #define AFFINE_BODY_BYTES 1024 /* shorter prompts have nothing worth finding again */
+#define KEPT_BYTES_MAX ((size_t)64 << 10)
 #define COMMENT_NS (15 * NS_PER_S)
 
 static void next_try(struct call *call, enum route_outcome outcome);
@@ -77,9 +78,11 @@ static void start_reader(struct call *call) {
       .shape = call->placed && call->place.target->upstream->anthropic ? WIRE_ANTHROPIC : WIRE_OPENAI,
       .stream = call->request.stream,
       .hide_usage = !call->request.usage_asked,
+      .hear_later = true,
       .model = call->model->name,
       .id = http_request_id(call->http)};
-  call->reader = wire_reader_new(&options);
+  call->reader = wire_reader_again(call->idle_reader, &options);
+  call->idle_reader = NULL;
 }
 
 void call_begin_answer(struct call *call) {
@@ -94,12 +97,30 @@ void call_begin_answer(struct call *call) {
   http_stream_begin(call->http, call->upstream_status ? call->upstream_status : 200, type, length);
 }
 
+/* A client can read nothing of a JSON text before its end. While a settlement is under way there is no hurry, and one
+ * write is made of two. */
+static bool keeps(struct call *call, slice piece) {
+  bool may = !call->request.stream && !call->streaming && atomic_load(&call->edge->settlement.busy);
+  if (!may || call->kept.len + piece.len > KEPT_BYTES_MAX) {
+    return false;
+  }
+  if (call->kept.limit == 0) {
+    buf_init(&call->kept, LIMIT_BODY_BYTES);
+  }
+  buf_add(&call->kept, piece);
+  return true;
+}
+
 static void send_piece(struct call *call, slice piece) {
-  if (piece.len == 0) {
+  if (piece.len == 0 || keeps(call, piece)) {
     return;
   }
   if (!call->streaming) {
     call_begin_answer(call);
+  }
+  if (call->kept.len > 0) {
+    http_stream_send(call->http, buf_slice(&call->kept));
+    call->kept.len = 0;
   }
   http_stream_send(call->http, piece);
   call->heard = clock_now();
@@ -172,6 +193,9 @@ static void on_body(void *context, slice piece) {
   out->len = 0;
   bool follows = wire_reader_take(call->reader, piece, out, &err);
   send_piece(call, buf_slice(out));
+  if (!call->request.stream) {
+    wire_reader_hear(call->reader);
+  }
   if (!follows) {
     call->why = "The upstream's answer could not be read.";
     call_settle(call, END_UPSTREAM_FAILED);
@@ -279,6 +303,14 @@ static void begin_route(struct call *call) {
   skip_unfit(call);
 }
 
+/* What has to be done before the answer, and need not be done before the request. */
+static void while_upstream_works(struct call *call) {
+  if (call->tries == 1) {
+    call_put_limits(call);
+    call_tell_begun(call);
+  }
+}
+
 static void send_upstream(struct call *call) {
   static const struct http_exchange_hooks hooks = {on_head, on_body, on_done, on_failed};
   struct error err = {0};
@@ -300,6 +332,7 @@ static void send_upstream(struct call *call) {
   call->sent = clock_now();
   call->exchange =
       http_client_send(client, "POST", path_of(call), write_headers(call), buf_slice(&call->body), &hooks, call);
+  while_upstream_works(call);
 }
 
 void call_forward(struct call *call) {
@@ -307,7 +340,6 @@ void call_forward(struct call *call) {
   instant now = clock_now();
   if (call->route.model == NULL) {
     begin_route(call);
-    call_tell_begun(call);
   }
   enum route_verdict verdict = route_pick(call->gateway->routes, &call->route, now, &call->place, &retry_ms);
   if (verdict == ROUTE_FOUND) {

@@ -6,8 +6,21 @@
 
 static frame_handler on_frame;
 
-struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
-  struct wire_reader *r = mem_alloc(sizeof *r);
+static void clear(struct wire_reader *r) {
+  turned_free(r->turned);
+  frame_free(&r->frame);
+  buf_free(&r->joined);
+  buf_free(&r->kept);
+}
+
+struct wire_reader *wire_reader_again(struct wire_reader *old, const struct wire_reader_options *options) {
+  struct wire_reader *r = old;
+  if (r) {
+    clear(r);
+    memset(r, 0, sizeof *r);
+  } else {
+    r = mem_alloc(sizeof *r);
+  }
   must(options->shape == WIRE_OPENAI || options->door == WIRE_MESSAGES);
   r->options = *options;
   r->heard = (struct heard){.door = options->door, .shape = options->shape, .stream = options->stream};
@@ -26,14 +39,14 @@ struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
 }
 
 void wire_reader_free(struct wire_reader *r) {
-  if (r == NULL) {
-    return;
+  if (r) {
+    clear(r);
+    free(r);
   }
-  turned_free(r->turned);
-  frame_free(&r->frame);
-  buf_free(&r->joined);
-  buf_free(&r->kept);
-  free(r);
+}
+
+struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
+  return wire_reader_again(NULL, options);
 }
 
 static void keep_word(char *to, size_t size, const char *word) {

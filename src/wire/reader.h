@@ -6,6 +6,7 @@
 
 #define READER_KEPT_MAX (WIRE_EVENT_BYTES_MAX + 64)
 struct wire_reader {
+  slice unheard; /* passed, and not heard yet */
   struct wire_reader_options options;
   struct wire_outcome seen; /* all but its usage */
   struct usage_fields usage;
