@@ -252,6 +252,7 @@ static bool buf_room(struct buf *b, size_t more) {
     while (wanted - b->len < more) {
       wanted *= 2;
     }
+    wanted = wanted < b->limit ? wanted : b->limit; /* so that room is within the limit, always */
     b->ptr = mem_grow(b->ptr, wanted, 1);
     b->capacity = wanted;
   }

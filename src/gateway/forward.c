@@ -7,6 +7,7 @@
 
 #define REFUSAL_BYTES_MAX ((size_t)64 << 10)
 #define AFFINE_BODY_BYTES 1024 /* shorter prompts have nothing worth finding again */
+#define IDLE_BYTES_MAX ((size_t)1024)
 #define KEPT_BYTES_MAX ((size_t)64 << 10)
 #define COMMENT_NS (15 * NS_PER_S)
 
@@ -97,32 +98,25 @@ void call_begin_answer(struct call *call) {
   http_stream_begin(call->http, call->upstream_status ? call->upstream_status : 200, type, length);
 }
 
-/* A client can read nothing of a JSON text before its end. While a settlement is under way there is no hurry, and one
- * write is made of two. */
-static bool keeps(struct call *call, slice piece) {
-  bool may = !call->request.stream && !call->streaming && atomic_load(&call->edge->settlement.busy);
-  if (!may || call->kept.len + piece.len > KEPT_BYTES_MAX) {
-    return false;
+static void start_kept(struct call *call) {
+  if (call->kept.ptr == NULL) {
+    buf_init(&call->kept, (size_t)LIMIT_BODY_BYTES * 4);
   }
-  if (call->kept.limit == 0) {
-    buf_init(&call->kept, LIMIT_BODY_BYTES);
-  }
-  buf_add(&call->kept, piece);
-  return true;
 }
 
-static void send_piece(struct call *call, slice piece) {
-  if (piece.len == 0 || keeps(call, piece)) {
+static void send_kept(struct call *call) {
+  if (call->kept.len == 0) {
     return;
   }
   if (!call->streaming) {
     call_begin_answer(call);
   }
-  if (call->kept.len > 0) {
-    http_stream_send(call->http, buf_slice(&call->kept));
-    call->kept.len = 0;
+  http_stream_send(call->http, buf_slice(&call->kept));
+  call->kept.len = 0;
+  if (call->kept.capacity > IDLE_BYTES_MAX) { /* ten thousand streams may be open */
+    buf_free(&call->kept);
+    start_kept(call);
   }
-  http_stream_send(call->http, piece);
   call->heard = clock_now();
   if (call->first_byte.ns > 0) {
     call_tell_first(call);
@@ -130,6 +124,16 @@ static void send_piece(struct call *call, slice piece) {
   if (!call->paused && call->exchange && http_stream_waiting(call->http) > HTTP_STREAM_HIGH_BYTES) {
     call->paused = true;
     http_exchange_pause(call->exchange);
+  }
+}
+
+/* What was read at once leaves at once, in one write. Where the end is near, and other calls are being booked before
+ * this one, it leaves with the end; and so does a JSON text, of which a client can read nothing before that. */
+static void on_rest(void *context) {
+  struct call *call = context;
+  bool near = call->request.stream ? call->settles_later : atomic_load(&call->edge->settlement.busy);
+  if (!near || call->kept.len > KEPT_BYTES_MAX) {
+    send_kept(call);
   }
 }
 
@@ -189,11 +193,10 @@ static void on_body(void *context, slice piece) {
     return; /* after the last event */
   }
   first_byte(call);
-  struct buf *out = &call->edge->piece;
-  out->len = 0;
-  bool follows = wire_reader_take(call->reader, piece, out, &err);
-  send_piece(call, buf_slice(out));
+  start_kept(call);
+  bool follows = wire_reader_take(call->reader, piece, &call->kept, &err);
   if (!call->request.stream) {
+    on_rest(call);
     wire_reader_hear(call->reader);
   }
   if (!follows) {
@@ -224,6 +227,7 @@ static bool is_upstreams_fault(int status) {
 static void on_done(void *context) {
   struct call *call = context;
   call->exchange = NULL;
+  on_rest(call);
   if (is_answer(call->upstream_status)) {
     leave_upstream(call, ROUTE_OK);
     if (!call->settling) {
@@ -312,7 +316,7 @@ static void while_upstream_works(struct call *call) {
 }
 
 static void send_upstream(struct call *call) {
-  static const struct http_exchange_hooks hooks = {on_head, on_body, on_done, on_failed};
+  static const struct http_exchange_hooks hooks = {on_head, on_body, on_rest, on_done, on_failed};
   struct error err = {0};
   struct http_client *client = edge_client(call->edge, call->place.target->upstream, &err);
   if (client == NULL) {
@@ -403,5 +407,7 @@ void call_keep_alive(struct call *call, instant now) {
     return;
   }
   start_reader(call);
-  send_piece(call, WIRE_KEEP_ALIVE);
+  start_kept(call);
+  buf_add(&call->kept, WIRE_KEEP_ALIVE);
+  send_kept(call);
 }

@@ -244,8 +244,9 @@ struct call {
   struct buf kept;    /* of the answer: what need not leave before its end */
   struct buf refusal; /* what the upstream said instead of an answer */
   struct wire_reader *reader, *idle_reader;
-  bool streaming;    /* bytes went to the client */
-  bool answer_whole; /* the client's content-length is known */
+  bool streaming;     /* bytes went to the client */
+  bool answer_whole;  /* the client's content-length is known */
+  bool settles_later; /* other calls of its edge are being booked just now */
   bool paused, gone, settling, noted, unbooked;
   instant heard;   /* when the client last got something */
   const char *why; /* the answer ends in the midst of it */

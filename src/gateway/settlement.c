@@ -114,6 +114,7 @@ void edge_settle(struct edge *edge) {
 
 void edge_add_settled(struct edge *edge, struct call *call) {
   call->next_waiting = NULL;
+  call->settles_later = atomic_load(&edge->settlement.busy);
   *edge->last_ended = call;
   edge->last_ended = &call->next_waiting;
   edge_settle(edge);

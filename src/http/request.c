@@ -25,10 +25,6 @@ void http_forget_body(struct http_request *r) {
   struct evbuffer *input = evhttp_request_get_input_buffer(r->ev);
   evbuffer_drain(input, evbuffer_get_length(input));
   buf_free(&r->unpacked);
-  buf_free(&r->headers);
-  if (r->answer) {
-    evbuffer_free(r->answer);
-  }
   edge_give_room(r->edge, r->body_bytes);
   r->body_bytes = 0;
   r->body = SLICE("");

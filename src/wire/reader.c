@@ -209,10 +209,35 @@ static void turn_event(struct wire_reader *r, slice raw) {
   }
 }
 
+/* One text and nothing else that would be taken in. */
+static void remember(struct wire_reader *r, slice raw, const struct frame_event *e) {
+  const struct heard *h = &r->heard;
+  const bool only_text = h->texts == 1 && h->text_is_plain && h->text_bytes > 0 && h->finish[0] == 0 && !h->failed &&
+                         !h->usage_given && h->cut_count == 0 && h->delta_bytes == 0 && !e->is_joined;
+  const size_t before = (size_t)(e->data.ptr - raw.ptr);
+  if (only_text) {
+    repeat_remember(&r->repeat, raw, before + (size_t)h->text_begin, before + (size_t)h->text_end);
+  }
+}
+
+static bool repeats(struct wire_reader *r, slice raw) {
+  size_t text_bytes;
+  if (!repeat_is(&r->repeat, raw, &text_bytes)) {
+    return false;
+  }
+  r->text_bytes += text_bytes;
+  r->seen.pieces += text_bytes > 0;
+  pass(r, raw);
+  return true;
+}
+
 static void event(struct wire_reader *r, slice raw) {
   struct frame_event e;
   if (r->turned) {
     turn_event(r, raw);
+    return;
+  }
+  if (repeats(r, raw)) {
     return;
   }
   frame_fields(raw, &r->joined, &e);
@@ -232,7 +257,10 @@ static void event(struct wire_reader *r, slice raw) {
   reader_absorb(r, &r->heard);
   if (last) {
     end_with(r, raw);
-  } else if (r->options.hide_usage) {
+    return;
+  }
+  remember(r, raw, &e);
+  if (r->options.hide_usage) {
     pass_hidden(r, raw, &e);
   } else {
     pass(r, raw);

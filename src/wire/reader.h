@@ -3,6 +3,7 @@
 #define METERHOUSE_WIRE_READER_H
 #include "frame.h"
 #include "heard.h"
+#include "repeat.h"
 
 #define READER_KEPT_MAX (WIRE_EVENT_BYTES_MAX + 64)
 struct wire_reader {
@@ -18,6 +19,7 @@ struct wire_reader {
   struct frame frame;
   struct scan scan;
   struct heard heard;
+  struct repeat repeat; /* of the last event with text */
   struct buf joined, kept;
   struct buf *out, *last_to; /* of the piece under way; where the last event went, NULL: nowhere */
   struct turned *turned;     /* an answer of chat becomes one of messages; NULL: it passes as it is */
