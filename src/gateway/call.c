@@ -19,9 +19,11 @@ static void join_edge(struct call *call) {
     edge->calls->place_on_edge = &call->next_on_edge;
   }
   edge->calls = call;
+  edge->call_count++;
 }
 
 static void leave_edge(struct call *call) {
+  call->edge->call_count--;
   *call->place_on_edge = call->next_on_edge;
   if (call->next_on_edge) {
     call->next_on_edge->place_on_edge = call->place_on_edge;

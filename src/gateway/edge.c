@@ -69,6 +69,12 @@ static void tick(evutil_socket_t fd, short what, void *context) {
   }
 }
 
+static void gathered(evutil_socket_t fd, short what, void *context) {
+  (void)fd;
+  (void)what;
+  edge_settle(context);
+}
+
 struct edge *edge_of(struct gateway *gateway, struct http_request *r) {
   void **slot = http_edge_slot(r);
   if (*slot == NULL) {
@@ -79,6 +85,8 @@ struct edge *edge_of(struct gateway *gateway, struct http_request *r) {
     edge->clients = mem_alloc((gateway->catalog->upstream_count + 1) * sizeof(struct http_client *));
     buf_init(&edge->piece, (size_t)LIMIT_BODY_BYTES * 4);
     edge->last_ended = &edge->ended;
+    edge->gathered = event_new(edge->base, -1, 0, gathered, edge);
+    must(edge->gathered != NULL);
     buf_init(&edge->log, (size_t)1 << 20);
     edge->tick = event_new(edge->base, -1, EV_PERSIST, tick, edge);
     must(edge->tick && event_add(edge->tick, &(struct timeval){.tv_usec = TICK_MS * 1000}) == 0);
@@ -91,6 +99,7 @@ struct edge *edge_of(struct gateway *gateway, struct http_request *r) {
 void gateway_edge_free(void *held) {
   struct edge *edge = held;
   event_free(edge->tick);
+  event_free(edge->gathered);
   for (size_t i = 0; i < edge->gateway->catalog->upstream_count; i++) {
     http_client_free(edge->clients[i]);
   }

@@ -270,6 +270,7 @@ struct settlement {
   struct command command; /* first: the core hands back this address */
   struct call *calls;
   atomic_bool busy;
+  int64_t begun_ns; /* of the last one, by the monotonic clock */
 };
 /* What belongs to one edge. */
 struct edge {
@@ -281,8 +282,10 @@ struct edge {
   struct call *calls;               /* all, the newest first */
   struct call *parked[MODEL_TIERS]; /* wait for room on an upstream, the oldest first */
   struct call *ended, **last_ended; /* to be in the next settlement */
+  size_t ended_count, call_count;
   struct settlement settlement;
-  struct buf piece; /* for the client, one at a time */
+  struct event *gathered; /* the time to settle has come */
+  struct buf piece;       /* for the client, one at a time */
   uint64_t ticks;
   struct call *idle_calls; /* memory for the next ones */
   size_t idle_count;

@@ -3,8 +3,12 @@
 #include "base/log.h"
 #include "credit/credit.h"
 #include "gateway/private.h"
+#include <event2/event.h>
+#include <time.h>
 
 #define FAILING_NS (NS_PER_S / 2)
+#define GATHER_NS (2 * NS_PER_S / 1000)
+#define MANY_CALLS 16
 
 /* ---- what is written ---- */
 
@@ -95,10 +99,27 @@ static void settle_done(struct command *command, const struct error *err) {
 
 /* ---- from the edge ---- */
 
+static int64_t monotonic_ns(void) {
+  struct timespec t;
+  must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+  return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* A commit costs as much as dozens of calls do. When many are under way, those that end within a moment share one. */
+static bool gathers(struct edge *edge) {
+  int64_t wait_ns = edge->settlement.begun_ns + GATHER_NS - monotonic_ns();
+  if (edge->call_count < MANY_CALLS || edge->ended_count >= edge->call_count || wait_ns <= 0) {
+    return false;
+  }
+  const struct timeval wait = {.tv_usec = wait_ns / 1000 + 1};
+  must(event_add(edge->gathered, &wait) == 0);
+  return true;
+}
+
 void edge_settle(struct edge *edge) {
   struct settlement *s = &edge->settlement;
   struct error err = {0};
-  if (edge->ended == NULL || atomic_load(&s->busy)) {
+  if (edge->ended == NULL || atomic_load(&s->busy) || gathers(edge)) {
     return;
   }
   s->command = (struct command){.apply = settle_apply, .done = settle_done};
@@ -106,6 +127,8 @@ void edge_settle(struct edge *edge) {
   atomic_store(&s->busy, true);
   if (core_submit(edge->gateway->core, &s->command, &err)) {
     edge->ended = NULL;
+    edge->ended_count = 0;
+    s->begun_ns = monotonic_ns();
     edge->last_ended = &edge->ended;
   } else { /* the core has no room: the edge's tick tries again */
     atomic_store(&s->busy, false);
@@ -117,5 +140,6 @@ void edge_add_settled(struct edge *edge, struct call *call) {
   call->settles_later = atomic_load(&edge->settlement.busy);
   *edge->last_ended = call;
   edge->last_ended = &call->next_waiting;
+  edge->ended_count++;
   edge_settle(edge);
 }
