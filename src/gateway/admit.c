@@ -6,6 +6,7 @@
 
 #define OUTPUT_FLOOR_TOKENS 256 /* max_tokens is not lowered below this for want of credit */
 #define CREDIT_RETRY_MS 1000
+#define FORWARDED_HEADER_BYTES_MAX 1024
 
 static void refuse(struct call *call, int status, enum figures_cause cause, const char *code, const char *param,
                    const char *message) {
@@ -77,6 +78,22 @@ static bool read_request(struct call *call) {
   }
   call->tier = tier;
   return true;
+}
+
+/* They go on to the upstream, where a line break in one would begin another. */
+static bool check_header(struct call *call, const char *name) {
+  slice value = http_header(call->http, name);
+  bool clean = value.len <= FORWARDED_HEADER_BYTES_MAX;
+  for (size_t i = 0; i < value.len && clean; i++) {
+    clean = value.ptr[i] >= 0x20 && value.ptr[i] < 0x7f;
+  }
+  if (!clean) {
+    char message[96];
+    snprintf(message, sizeof message, "%s: must be at most %d characters of ASCII, all printable", name,
+             FORWARDED_HEADER_BYTES_MAX);
+    refuse(call, 400, REFUSED_INVALID, NULL, name, message);
+  }
+  return clean;
 }
 
 static bool refuse_model(struct call *call) {
@@ -233,7 +250,7 @@ static bool take_limits(struct call *call) {
   struct limit_state all = {0};
   find_limiters(call);
   call->tokens_estimated = wire_estimate((uint64_t)call->request.input_tokens_max) +
-                           (call->request.max_tokens > 0 ? call->request.max_tokens * call->request.choices : 0);
+                           (call->request.max_tokens > 0 ? call->max_tokens * call->request.choices : 0);
   for (size_t i = 0; i < 2; i++) {
     struct limit_state state = {0};
     int64_t retry_ms = 0;
@@ -415,7 +432,8 @@ static bool first_steps(struct call *call) {
            "The books can not be written at the moment: nothing is sold until they can.");
     return false;
   }
-  return identify(call) && read_request(call) && find_model(call) && find_price(call) && take_limits(call);
+  return identify(call) && read_request(call) && check_header(call, "anthropic-version") &&
+         check_header(call, "anthropic-beta") && find_model(call) && find_price(call) && take_limits(call);
 }
 
 bool call_admit(struct call *call) {
