@@ -357,7 +357,16 @@ static int64_t tokens_for(struct call *call, amount most) {
   return tokens < OUTPUT_FLOOR_TOKENS || tokens >= call->max_tokens ? 0 : tokens;
 }
 
+static bool refuse_for_books(struct call *call) {
+  refuse(call, 503, REFUSED_BOOKS, NULL, NULL,
+         "The books can not be written at the moment: nothing is sold until they can.");
+  return false;
+}
+
 static bool refuse_credit(struct call *call, enum hold_verdict verdict) {
+  if (verdict == HOLD_FAILED) {
+    return refuse_for_books(call);
+  }
   const struct refusal later = {.status = 402,
                                 .message =
                                     "Calls under way hold the credit that is left: try again when they have ended.",
@@ -428,9 +437,7 @@ static bool first_steps(struct call *call) {
     return true;
   }
   if (call->begun.ns < atomic_load(&call->gateway->failing_until_ns)) {
-    refuse(call, 503, REFUSED_BOOKS, NULL, NULL,
-           "The books can not be written at the moment: nothing is sold until they can.");
-    return false;
+    return refuse_for_books(call);
   }
   return identify(call) && read_request(call) && check_header(call, "anthropic-version") &&
          check_header(call, "anthropic-beta") && find_model(call) && find_price(call) && take_limits(call);

@@ -99,10 +99,13 @@ MUST_USE bool terms_quote(struct gateway *gateway, struct buyer *buyer, struct t
 struct set_aside {
   quantity raw[PARTS_MAX];
 };
-/* The most a call can cost, with tax: `input_tokens` and `output_tokens` of whichever kind costs most. What allowances
- * cover is set aside. The buyer's lock is held. */
+/* bound.c: the most a call can cost, with tax: `input_tokens` and `output_tokens`, split over their kinds in whichever
+ * way costs most. What allowances cover is set aside. The buyer's lock is held. */
 MUST_USE bool quote_bound(struct terms *terms, const struct quote *quote, int64_t input_tokens, int64_t output_tokens,
                           struct set_aside *aside, amount *out, struct error *err);
+quantity kind_units(int64_t count); /* as prices count them */
+bool kind_is_input(enum kind kind);
+bool kind_is_output(enum kind kind);
 void quote_give_back(struct terms *terms, const struct quote *quote, const struct set_aside *aside);
 struct price_paid {
   amount net, gross;
@@ -133,9 +136,11 @@ struct purse {
   amount typical;       /* what calls hold, about */
   amount slack;         /* to reserve beyond what is held */
   amount needed;        /* by calls that wait */
-  amount wanted, given; /* by the reserve that runs: asked for beyond that, and what it got in all */
+  amount wanted;        /* by the reserve that runs, beyond that */
+  amount asked, given;  /* by it in all, and what it got; the core's own until it is done */
   bool reserving;
-  bool dry; /* the last reserve got less than it wanted */
+  bool dry;    /* the last reserve got less than it asked for */
+  bool failed; /* the last reserve could not be made */
   uint64_t round, rounds_done;
   struct call *waiting;
   instant reserved_at, used_at;
@@ -148,7 +153,8 @@ enum hold_verdict {
   HOLD_DONE,
   HOLD_WAITS, /* the call is told by call_resume when the book has answered */
   HOLD_LATER, /* not now: calls under way will give back enough */
-  HOLD_NEVER  /* it alone is more than there is */
+  HOLD_NEVER, /* it alone is more than there is */
+  HOLD_FAILED /* the book can not be written */
 };
 /* `*most`: what could be held just now, for LATER and NEVER. */
 enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount value, instant now, amount *most);
