@@ -28,7 +28,7 @@ struct world {
   struct terms *terms;
   struct arena *arena;
   int64_t tax_percent, now_s;
-  bool included, stepped, multiplied, foreign, allowances, at_once, two_models;
+  bool included, stepped, tiered, multiplied, foreign, allowances, at_once, two_models;
   struct open_call open[OPEN_MAX];
   size_t open_count, calls, parts;
   amount net, gross;
@@ -101,6 +101,7 @@ static void put_price(struct world *w, enum kind kind) {
   static const char *const pers[] = {"", ", per: 1000", ", per: 1000000"};
   enum price_model model = pick(w, 2) ? PRICE_PER_UNIT : models[pick(w, sizeof models / sizeof *models)];
   bool tiered = model == PRICE_GRADUATED || model == PRICE_VOLUME || model == PRICE_STAIRSTEP;
+  w->tiered = w->tiered || tiered;
   buf_addf(&w->yaml, "      - {name: p%d, meter: m%d, model: %s", (int)kind, (int)kind, price_model_name(model));
   if (tiered) {
     put_tiers(w, model);
@@ -311,20 +312,9 @@ static void check_sum(struct world *w) {
   /* Half a digit for each rounding: of each call's part, of tiers, and of what is converted. */
   int128 digits = 4 * (int128)(w->calls + 1) * (int128)(w->parts + 1), total = rating.total.e12;
   int128 taxed = total + (w->included ? 0 : total * w->tax_percent / 100);
-  bool apart = w->stepped && w->multiplied; /* what was before counts by multiplier there */
+  /* There what was before counts by multiplier; and within an hour rating takes one model after the other. */
+  bool apart = w->multiplied && (w->stepped || (w->tiered && w->two_models));
   bool same = !w->allowances || !(w->at_once || (w->two_models && w->multiplied));
-  if (getenv("VERBOSE")) {
-    char a[DECIMAL_TEXT_MAX], b[DECIMAL_TEXT_MAX], c[DECIMAL_TEXT_MAX];
-    fprintf(stderr, "gross %s, invoice %s, net %s, %zu calls\n", amount_text(w->gross, a), amount_text((amount){taxed}, b),
-            amount_text(w->net, c), w->calls);
-    for (size_t i = 0; i < rating.charge_count; i++) {
-      fprintf(stderr, SLICE_FMT " %s\n", SLICE_ARG(rating.charges[i].name), amount_text(rating.charges[i].exact, a));
-      for (size_t j = 0; j < rating.charges[i].step_count; j++) {
-        const struct trace_step *t = &rating.charges[i].steps[j];
-        fprintf(stderr, "   tier %u raw %s amount %s x %s\n", t->tier, quantity_text(t->raw, a), amount_text(t->amount, b), rate_text(t->multiplier, c));
-      }
-    }
-  }
   if (!apart) {
     expect(w, w->gross.e12 >= taxed - digits, "calls are charged less than their invoice will be");
   }
