@@ -391,7 +391,7 @@ static enum hold_verdict hold_less(struct call *call, amount most, enum hold_ver
     return verdict;
   }
   call->max_tokens = tokens;
-  return purse_hold(call->buyer->purse, call, *value, call->begun, &most);
+  return purse_hold(call->buyer->purse, call, *value, steady_now(), &most);
 }
 
 static bool hold(struct call *call) {
@@ -400,7 +400,7 @@ static bool hold(struct call *call) {
     refuse(call, 400, REFUSED_INVALID, NULL, NULL, "The call is larger than can be priced.");
     return false;
   }
-  enum hold_verdict verdict = purse_hold(call->buyer->purse, call, value, call->begun, &most);
+  enum hold_verdict verdict = purse_hold(call->buyer->purse, call, value, steady_now(), &most);
   if (verdict == HOLD_LATER || verdict == HOLD_NEVER) {
     verdict = hold_less(call, most, verdict, &value);
   }
@@ -426,8 +426,9 @@ static bool hold_on_key(struct call *call) {
                                     .cause = REFUSED_SPEND_LIMIT,
                                     .retry_ms = 0};
     call_refuse(call, &refusal);
+    return false;
   }
-  return call->key_holds;
+  return true;
 }
 
 /* ---- all of it ---- */
@@ -436,7 +437,7 @@ static bool first_steps(struct call *call) {
   if (call->terms) {
     return true;
   }
-  if (call->begun.ns < atomic_load(&call->gateway->failing_until_ns)) {
+  if (steady_now().ns < atomic_load(&call->gateway->failing_until_ns)) {
     return refuse_for_books(call);
   }
   return identify(call) && read_request(call) && check_header(call, "anthropic-version") &&

@@ -145,6 +145,8 @@ struct purse {
   struct call *waiting;
   instant reserved_at, used_at;
 };
+/* Of a clock that nobody sets, from anywhere: for spans of time within the process. */
+instant steady_now(void);
 struct purse *purse_new(struct gateway *gateway, const struct customer *payer);
 void purse_free(struct purse *purse);
 amount purse_free_credit(struct purse *purse);
@@ -156,13 +158,13 @@ enum hold_verdict {
   HOLD_NEVER, /* it alone is more than there is */
   HOLD_FAILED /* the book can not be written */
 };
-/* `*most`: what could be held just now, for LATER and NEVER. */
+/* `now`: steady_now. `*most`: what could be held just now, for LATER and NEVER. */
 enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount value, instant now, amount *most);
 /* The call holds nothing any more; `spent` of it is on its way to the book, from where purse_spent tells that it has
  * arrived. */
 void purse_release(struct purse *purse, amount held, amount spent);
 void purse_spent(struct purse *purse, amount spent, bool booked);
-/* Once a second: slices that nobody uses go back. */
+/* Once a second, with steady_now: slices that nobody uses go back. */
 void purse_rest(struct purse *purse, instant now);
 /* All of it, when no call is under way any more; waits for the core. */
 MUST_USE bool purse_return(struct purse *purse, struct error *err);
@@ -298,7 +300,7 @@ struct gateway {
   struct http_route routes_of_http[WIRE_DOORS + 2];
   pthread_mutex_t lock; /* of the tables */
   struct map buyers, purses, key_states;
-  _Atomic int64_t failing_until_ns; /* the book could not be written: no new calls until then */
+  _Atomic int64_t failing_until_ns; /* of steady_now: the book could not be written: no new calls until then */
   pthread_t thread;                 /* health checks and rest */
   struct event_base *base;
   struct keeper *keeper;

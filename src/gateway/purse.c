@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/private.h"
 #include <stdlib.h>
+#include <time.h>
 
 #define SLACK_CALLS 16     /* at least so many calls' holds are reserved ahead */
 #define LOW_CALLS 4        /* and more is asked for when it is less than this many */
@@ -11,6 +12,12 @@
 #define DRY_NS (NS_PER_S / 50) /* the book is not asked again so soon after it had no more */
 #define REST_NS (NS_PER_S * 5)
 #define SLACK_MAX_E12 (AMOUNT_E12 * 1000000000)
+
+instant steady_now(void) {
+  struct timespec t;
+  must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+  return (instant){(int64_t)t.tv_sec * NS_PER_S + t.tv_nsec};
+}
 
 struct purse *purse_new(struct gateway *gateway, const struct customer *payer) {
   struct purse *purse = mem_alloc(sizeof *purse);
@@ -84,7 +91,7 @@ static void reserve_done(struct command *command, const struct error *err) {
   purse->failed = err != NULL;
   purse->reserving = false;
   purse->rounds_done = purse->round;
-  purse->reserved_at = clock_now();
+  purse->reserved_at = steady_now();
   struct call *list = take_waiting(purse);
   pthread_mutex_unlock(&purse->lock);
   calls_resume(list);

@@ -124,7 +124,7 @@ static void settle_done(struct command *command, const struct error *err) {
   purse_spent(call->buyer->purse, call->paid.gross, err == NULL);
   if (err) {
     log_line(LOG_ERROR, http_request_id(call->http), "the call could not be booked: %s", err->message);
-    atomic_store(&call->gateway->failing_until_ns, clock_now().ns + FAILING_NS);
+    atomic_store(&call->gateway->failing_until_ns, steady_now().ns + FAILING_NS);
     call->why = "The call could not be booked.";
     call->unbooked = true;
   }

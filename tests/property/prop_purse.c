@@ -117,7 +117,7 @@ static void make_call(struct caller *c) {
   amount value = units(1 + (int64_t)random_below(&c->random, random_below(&c->random, 10) ? 40 : 2000)), most;
   enum hold_verdict verdict;
   c->call.credit_round = 0;
-  while ((verdict = purse_hold(w->purse, &c->call, value, clock_now(), &most)) == HOLD_WAITS) {
+  while ((verdict = purse_hold(w->purse, &c->call, value, steady_now(), &most)) == HOLD_WAITS) {
     wait_for_core(c);
   }
   _Atomic int64_t *counts[] = {&w->held_count, NULL, &w->later_count, &w->never_count, &w->failed_count};
@@ -346,7 +346,7 @@ static void run(uint64_t seed) {
   for (int i = 0; i < ROUNDS; i++) {
     do_something(w);
     for (uint64_t n = random_below(&w->random, 40); n > 0; n--) {
-      purse_rest(w->purse, (instant){clock_now().ns + 3600 * NS_PER_S}); /* as if nobody had called for long */
+      purse_rest(w->purse, (instant){steady_now().ns + 3600 * NS_PER_S}); /* as if nobody had called for long */
       usleep((useconds_t)random_below(&w->random, 200));
     }
   }
