@@ -1,6 +1,6 @@
 // From calls to invoices: a month's calls are its invoice, prepaid credit draws, a line is used up and paid, a parent pays for
 // its child, spend limits of keys begin anew with the day; what a restart and a kill leave; a disk that fills up under calls.
-// Environment: MH_BIN; FULL_DISK: a folder on a file system of its own, `mount` of which can be remounted larger (optional).
+// Environment: MH_BIN; FULL_DISK (optional): a small file system of its own.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -28,7 +28,7 @@ const cents = (exact) => ((exact + 5n * 10n ** 9n) / 10n ** 10n) * 10n ** 10n;
 // ---- over a month's end ----
 const customers = {
   paid: ", tax: vat", line: ", tax: vat, credit_line: 5", parent: ", tax: vat, credit_line: 20", child: ", tax: vat, parent: parent",
-  spender: ", credit_line: unlimited", bound: ", tax: vat",
+  spender: ", credit_line: unlimited",
 };
 const house = await startHouse(
   catalogOf({ upstreams, models, customers, more: "taxes: [{name: vat, label: VAT, category: S, rate: 21 %}]\ninvoicing: {automatic: true, from: 2026-10-01}\n" }),
