@@ -191,7 +191,9 @@ bool key_spend_known(struct key_state *state, struct period period);
 MUST_USE bool key_spend_learn(struct key_state *state, struct book *book, struct period period, struct error *err);
 /* False when it would pass the limit. */
 bool key_spend_hold(struct key_state *state, const struct key_terms *terms, amount value);
-void key_spend_end(struct key_state *state, amount held, amount spent);
+void key_spend_end(struct key_state *state, amount held);
+/* A call that began in this period cost so much; below 0: it could not be booked after all. */
+void key_spend_count(struct key_state *state, struct period period, amount spent);
 
 /* ---- a call on its way; it belongs to its edge's thread, and to the core while its command is there ---- */
 

@@ -127,6 +127,9 @@ static void settle_done(struct command *command, const struct error *err) {
     atomic_store(&call->gateway->failing_until_ns, steady_now().ns + FAILING_NS);
     call->why = "The call could not be booked.";
     call->unbooked = true;
+    if (call->key_state) {
+      key_spend_count(call->key_state, call->key_period, (amount){-call->paid.gross.e12});
+    }
   }
   http_on_edge(call->http, finish, call);
 }
@@ -165,7 +168,8 @@ static void spend_held(struct call *call) {
   purse_release(call->buyer->purse, call->held, call->paid.gross);
   call->holds = false;
   if (call->key_state) {
-    key_spend_end(call->key_state, call->held, call->paid.gross);
+    key_spend_end(call->key_state, call->held);
+    key_spend_count(call->key_state, call->key_period, call->paid.gross);
     call->key_holds = false;
   }
 }

@@ -56,6 +56,7 @@ const deeds = {
   "stream silent end": (s) => s.write(streamHead + chunk(event()) + chunk(last) + chunk(done)),
   "stream cut": async (s) => { s.write(streamHead + chunk(event())); await sleep(50); s.destroy(); },
   "stream bad utf8": (s) => { const bad = Buffer.from('data: {"choices":[{"delta":{"content":"\xff\xfe\xc0"},"finish_reason":"\xff\xc3"}],"service_tier":"\xff"}\n\n', "latin1"); s.write(streamHead + bad.length.toString(16) + "\r\n"); s.write(bad); s.write("\r\n" + chunk(last) + chunk(done) + end); },
+  "stream bad words": (s) => { const bad = Buffer.from('data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"\xff\xc3 a=b\\u001b[31m"}],"service_tier":"\xfe"}\n\n', "latin1"); s.write(streamHead + bad.length.toString(16) + "\r\n"); s.write(bad); s.write("\r\n"); return forever(s, chunk(": still here\n\n"), 500); },
   "stream odd finish": (s) => s.write(streamHead + chunk(event({ choices: [{ index: 0, delta: { content: "hi" }, finish_reason: "a\"b\n\u0000c=d \u001b[31m" }] })) + chunk(event({ choices: [{ index: 0, delta: { content: "hi" }, finish_reason: "ev=il \"\n" }] })) + chunk(last) + chunk(done) + end),
   "stream long finish": (s) => s.write(streamHead + chunk(event({ choices: [{ index: 0, delta: {}, finish_reason: "f".repeat(5000) }] })) + chunk(last) + chunk(done) + end),
   "stream huge usage": (s) => s.write(streamHead + chunk(event()) + chunk(event({ choices: [], usage: { prompt_tokens: 1e12, completion_tokens: 1e12 } })) + chunk(done) + end),

@@ -34,7 +34,7 @@ const room = (watched ? 600 : 64) * 2 ** 20;
 
 // ---- model servers ----
 const charged = new Set(["ok", "second answer", "odd type", "late blanks", "stream ok", "stream never ends", "stream silent end", "stream bad utf8", "stream odd finish", "stream long finish", "stream huge usage", "stream wild usage", "stream long", "stream slow"]);
-const endless = (deed) => /endless|huge chunk/.test(deed);
+const endless = (deed) => /endless|huge chunk|bad words/.test(deed);
 for (const deed of evilNames.filter((name) => name.includes(process.env.ONLY ?? ""))) {
   await check(`gateway hostile: a model server, ${deed}`, async () => {
     const before = await unbilled(), bytes = memory(), line = dial(house.url);
@@ -189,6 +189,23 @@ await check("gateway hostile: what hides behind a body by two lengths is not for
     assert.match(text, /^$|^HTTP\/1\.1 400/, lengths);
     assert.equal(count(text, "HTTP/1.1 200"), 0, lengths + text);
   }
+});
+
+// ---- words of a model server in the books and in the log ----
+await check("gateway hostile: a killed server starts again, whatever words a running call had got", async () => {
+  const line = dial(house.url);
+  line.socket.write(requestText(key, bodyOf("stream bad words")));
+  await sleep(4500);
+  await house.stop("SIGKILL");
+  await house.again();
+  await isUp();
+});
+await check("gateway hostile: the journal's events are JSON in UTF-8, the log is lines", async () => {
+  const out = house.folder + "/exported";
+  execFileSync(process.env.MH_BIN, ["export", "customer", "--data", house.book, "--customer", "acme", "--out", out]);
+  const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(out + "/events.ndjson"));
+  for (const event of text.trim().split("\n")) JSON.parse(event);
+  for (const line of readFileSync(house.log, "utf8").trim().split("\n")) assert.match(line, /^\d{4}-\d\d-\d\dT[\x20-\x7e]*$/);
 });
 
 // ---- secrets ----
