@@ -1,6 +1,8 @@
 /* The most a call can come to, before it is known how its tokens split over the kinds that are priced apart. */
 #include "gateway/private.h"
 
+#define EACH_OF 1000000 /* units that the price of one is told from */
+
 /* The tokens of one direction. Where a unit costs a price at most, all of them cost at most what they would be of the
  * dearest kind. Prices that take a step at once, a package or a flat fee, may do so for each of the kinds. */
 struct most {
@@ -34,10 +36,45 @@ static quantity beyond_allowance(const struct terms *terms, const struct part *p
   return (quantity){(rest + QUANTITY_E9 - 1) / QUANTITY_E9 * QUANTITY_E9};
 }
 
+bool quote_find_each(struct quote *quote, enum kind kind, struct error *err) {
+  int128 sum = 0;
+  amount many;
+  quote->each_e12[kind] = -1;
+  for (size_t i = 0; i < quote->count; i++) {
+    const struct part *p = &quote->parts[i];
+    if (p->kind != kind) {
+      continue;
+    }
+    if (p->price->model != PRICE_PER_UNIT || p->allowance >= 0) {
+      return true;
+    }
+    if (!rate_marginal_most(p->price, p->dimensions, kind_units(EACH_OF), &many, err) ||
+        !amount_times_rate(many, p->factor, ROUND_CEILING, &many, err)) {
+      return false;
+    }
+    sum += many.e12;
+  }
+  quote->each_e12[kind] = (sum + EACH_OF - 1) / EACH_OF;
+  return true;
+}
+
+/* With what rounding may add; nothing for what is free. */
+static bool most_of_each(int128 each_e12, int64_t count, amount *out, struct error *err) {
+  *out = AMOUNT_ZERO;
+  return each_e12 == 0 || count == 0 ||
+         (!__builtin_mul_overflow(each_e12, (int128)count, &out->e12) &&
+          !__builtin_add_overflow(out->e12, (int128)PARTS_MAX, &out->e12)) ||
+         error_set(err, ERR_OVERFLOW, "more tokens than can be priced");
+}
+
 static bool add_kind(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count,
                      struct most *most, struct error *err) {
   amount by_unit = AMOUNT_ZERO, one;
-  for (size_t i = 0; i < quote->count; i++) {
+  bool same = quote->each_e12[kind] >= 0;
+  if (same && !most_of_each(quote->each_e12[kind], count, &by_unit, err)) {
+    return false;
+  }
+  for (size_t i = 0; i < quote->count && !same; i++) {
     const struct part *p = &quote->parts[i];
     if (p->kind != kind) {
       continue;

@@ -264,6 +264,11 @@ static bool make_quote(struct gateway *gateway, struct quoting *q, instant now, 
   memcpy(parts, q->parts, q->quote->count * sizeof *parts);
   q->quote->parts = parts;
   fold_kinds(q);
+  for (enum kind k = KIND_REQUESTS; k < KINDS; k++) {
+    if (!quote_find_each(q->quote, k, err)) {
+      return false;
+    }
+  }
   return true;
 }
 

@@ -42,7 +42,7 @@ struct caller {
   unsigned index;
   pthread_t thread;
 };
-struct settlement {
+struct booking {
   struct command command; /* first */
   struct world *world;
   amount spent;
@@ -69,7 +69,7 @@ static int64_t of_units(amount a) {
 /* ---- callers ---- */
 
 static bool settle_apply(struct command *command, struct book *book, struct error *err) {
-  const struct settlement *s = (const struct settlement *)command;
+  const struct booking *s = (const struct booking *)command;
   if (s->fails) {
     return error_set(err, ERR_IO, "it fails on purpose");
   }
@@ -77,7 +77,7 @@ static bool settle_apply(struct command *command, struct book *book, struct erro
 }
 
 static void settle_done(struct command *command, const struct error *err) {
-  struct settlement *s = (struct settlement *)command;
+  struct booking *s = (struct booking *)command;
   expect(s->world, (err != NULL) == s->fails, err ? err->message : "a booking did not fail");
   if (err == NULL) {
     atomic_fetch_add(&s->world->spent_units, of_units(s->spent));
@@ -88,9 +88,9 @@ static void settle_done(struct command *command, const struct error *err) {
 
 static void settle(struct caller *c, amount held) {
   struct world *w = c->world;
-  struct settlement *s = mem_alloc(sizeof *s);
+  struct booking *s = mem_alloc(sizeof *s);
   struct error err = {0};
-  *s = (struct settlement){.command = {.apply = settle_apply, .done = settle_done},
+  *s = (struct booking){.command = {.apply = settle_apply, .done = settle_done},
                            .world = w,
                            .spent = units((int64_t)random_below(&c->random, (uint64_t)of_units(held) + 1)),
                            .period_to_ns = atomic_load(&w->period_to_ns),
