@@ -6,6 +6,7 @@
 
 #define OUTPUT_FLOOR_TOKENS 256 /* max_tokens is not lowered below this for want of credit */
 #define CREDIT_RETRY_MS 1000
+#define FORWARDED_HEADER_BYTES_MAX 1024
 
 static void refuse(struct call *call, int status, enum figures_cause cause, const char *code, const char *param,
                    const char *message) {
@@ -77,6 +78,22 @@ static bool read_request(struct call *call) {
   }
   call->tier = tier;
   return true;
+}
+
+/* They go on to the upstream, where a line break in one would begin another. */
+static bool check_header(struct call *call, const char *name) {
+  slice value = http_header(call->http, name);
+  bool clean = value.len <= FORWARDED_HEADER_BYTES_MAX;
+  for (size_t i = 0; i < value.len && clean; i++) {
+    clean = value.ptr[i] >= 0x20 && value.ptr[i] < 0x7f;
+  }
+  if (!clean) {
+    char message[96];
+    snprintf(message, sizeof message, "%s: must be at most %d characters of ASCII, all printable", name,
+             FORWARDED_HEADER_BYTES_MAX);
+    refuse(call, 400, REFUSED_INVALID, NULL, name, message);
+  }
+  return clean;
 }
 
 static bool refuse_model(struct call *call) {
@@ -239,7 +256,7 @@ static bool take_limits(struct call *call) {
   struct limit_state all = {0};
   find_limiters(call);
   call->tokens_estimated = wire_estimate((uint64_t)call->request.input_tokens_max) +
-                           (call->request.max_tokens > 0 ? call->request.max_tokens * call->request.choices : 0);
+                           (call->request.max_tokens > 0 ? call->max_tokens * call->request.choices : 0);
   for (size_t i = 0; i < 2; i++) {
     struct limit_state state = {0};
     int64_t retry_ms = 0;
@@ -346,7 +363,16 @@ static int64_t tokens_for(struct call *call, amount most) {
   return tokens < OUTPUT_FLOOR_TOKENS || tokens >= call->max_tokens ? 0 : tokens;
 }
 
+static bool refuse_for_books(struct call *call) {
+  refuse(call, 503, REFUSED_BOOKS, NULL, NULL,
+         "The books can not be written at the moment: nothing is sold until they can.");
+  return false;
+}
+
 static bool refuse_credit(struct call *call, enum hold_verdict verdict) {
+  if (verdict == HOLD_FAILED) {
+    return refuse_for_books(call);
+  }
   const struct refusal later = {.status = 402,
                                 .message =
                                     "Calls under way hold the credit that is left: try again when they have ended.",
@@ -371,7 +397,7 @@ static enum hold_verdict hold_less(struct call *call, amount most, enum hold_ver
     return verdict;
   }
   call->max_tokens = tokens;
-  return purse_hold(call->buyer->purse, call, *value, call->begun, &most);
+  return purse_hold(call->buyer->purse, call, *value, steady_now(), &most);
 }
 
 static bool hold(struct call *call) {
@@ -380,7 +406,7 @@ static bool hold(struct call *call) {
     refuse(call, 400, REFUSED_INVALID, NULL, NULL, "The call is larger than can be priced.");
     return false;
   }
-  enum hold_verdict verdict = purse_hold(call->buyer->purse, call, value, call->begun, &most);
+  enum hold_verdict verdict = purse_hold(call->buyer->purse, call, value, steady_now(), &most);
   if (verdict == HOLD_LATER || verdict == HOLD_NEVER) {
     verdict = hold_less(call, most, verdict, &value);
   }
@@ -406,8 +432,9 @@ static bool hold_on_key(struct call *call) {
                                     .cause = REFUSED_SPEND_LIMIT,
                                     .retry_ms = 0};
     call_refuse(call, &refusal);
+    return false;
   }
-  return call->key_holds;
+  return true;
 }
 
 /* ---- all of it ---- */
@@ -416,12 +443,11 @@ static bool first_steps(struct call *call) {
   if (call->terms) {
     return true;
   }
-  if (call->begun.ns < atomic_load(&call->gateway->failing_until_ns)) {
-    refuse(call, 503, REFUSED_BOOKS, NULL, NULL,
-           "The books can not be written at the moment: nothing is sold until they can.");
-    return false;
+  if (steady_now().ns < atomic_load(&call->gateway->failing_until_ns)) {
+    return refuse_for_books(call);
   }
-  return identify(call) && read_request(call) && find_model(call) && find_price(call) && take_limits(call);
+  return identify(call) && read_request(call) && check_header(call, "anthropic-version") &&
+         check_header(call, "anthropic-beta") && find_model(call) && find_price(call) && take_limits(call);
 }
 
 bool call_admit(struct call *call) {

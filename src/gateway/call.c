@@ -91,7 +91,7 @@ static void leave_credit(struct call *call) {
     purse_release(call->buyer->purse, call->held, AMOUNT_ZERO);
   }
   if (call->key_holds && call->key_state) {
-    key_spend_end(call->key_state, call->held, AMOUNT_ZERO);
+    key_spend_end(call->key_state, call->held);
   }
 }
 

@@ -145,7 +145,7 @@ void call_client_drained(struct call *call) {
 }
 
 static bool is_answer(int status) {
-  return status >= 200 && status < 300;
+  return status == 200;
 }
 
 static void on_head(void *context, const struct http_reply *reply) {
@@ -163,7 +163,8 @@ static void on_head(void *context, const struct http_reply *reply) {
   snprintf(call->answer_type, sizeof call->answer_type, "%.*s", (int)(type.len < 63 ? type.len : 63),
            type.len ? type.ptr : "application/json");
   slice encoding = http_reply_header(reply, "content-encoding");
-  if (encoding.len > 0 && !slice_is(encoding, "identity")) {
+  bool packed = encoding.len > 0 && !slice_is(encoding, "identity");
+  if (packed || (reply->status / 100 == 2 && !is_answer(reply->status))) {
     call->upstream_status = 502; /* nobody asked for it, and what is in it can not be told */
   }
   if (is_answer(call->upstream_status)) {
@@ -202,8 +203,8 @@ static void on_body(void *context, slice piece) {
   if (!follows) {
     call->why = "The upstream's answer could not be read.";
     call_settle(call, END_UPSTREAM_FAILED);
-  } else if (wire_reader_is_done(call->reader)) {
-    call_settle(call, END_OK);
+  } else if (wire_reader_is_done(call->reader) && (call->request.stream || call->answer_length < 0)) {
+    call_settle(call, END_OK); /* else blanks may follow, and the client was told of them as well */
   }
 }
 

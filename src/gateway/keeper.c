@@ -79,7 +79,7 @@ static void check_all(evutil_socket_t fd, short what, void *context) {
 
 static void rest(evutil_socket_t fd, short what, void *context) {
   struct gateway *gateway = context;
-  instant now = clock_now();
+  instant now = steady_now();
   (void)fd;
   (void)what;
   pthread_mutex_lock(&gateway->lock);

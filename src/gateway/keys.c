@@ -69,9 +69,16 @@ bool key_spend_hold(struct key_state *state, const struct key_terms *terms, amou
   return fits;
 }
 
-void key_spend_end(struct key_state *state, amount held, amount spent) {
+void key_spend_end(struct key_state *state, amount held) {
   pthread_mutex_lock(&state->lock);
   state->held.e12 -= held.e12;
-  state->spent.e12 += spent.e12;
+  pthread_mutex_unlock(&state->lock);
+}
+
+void key_spend_count(struct key_state *state, struct period period, amount spent) {
+  pthread_mutex_lock(&state->lock);
+  if (state->period.from.ns == period.from.ns) {
+    state->spent.e12 += spent.e12;
+  }
   pthread_mutex_unlock(&state->lock);
 }

@@ -68,7 +68,7 @@ static bool note_one(struct arena *arena, struct call *call, instant now, struct
   out->currency = slice_of(payer->currency->code);
   out->family = call->key_state ? call->key_state->family : (slice){0};
   out->key_period = call->key_period.from;
-  out->gross = call->buyer->purse->unlimited ? AMOUNT_ZERO : call->paid.gross;
+  out->gross = call->paid.gross;
   out->event = arena_copy(arena, buf_slice(&json));
   buf_free(&json);
   return true;
@@ -120,14 +120,19 @@ static bool take_left(const struct db_row *row, void *context, struct error *err
   return true;
 }
 
+static bool spend_left(struct book *book, const struct note *n, struct error *err) {
+  const struct customer *payer = catalog_customer(book_catalog(book), n->customer);
+  bool unlimited = payer && payer->unlimited_credit;
+  return amount_is_zero(n->gross) ||
+         ((unlimited || credit_unbilled_add(book_db(book), n->customer, n->currency, n->period_to, n->gross, err)) &&
+          (n->family.len == 0 || key_spend_add(book, n->family, n->key_period, n->gross, err)));
+}
+
 static bool settle_left(struct book *book, struct arena *arena, const struct note *n, struct error *err) {
   struct event event;
   enum verdict verdict;
   return event_from_text(arena, n->event, clock_now(), &event, err) && book_append(book, &event, 1, &verdict, err) &&
-         (verdict != EVENT_ACCEPTED || amount_is_zero(n->gross) ||
-          (credit_unbilled_add(book_db(book), n->customer, n->currency, n->period_to, n->gross, err) &&
-           (n->family.len == 0 || key_spend_add(book, n->family, n->key_period, n->gross, err)))) &&
-         note_drop(book, n->id, err);
+         (verdict != EVENT_ACCEPTED || spend_left(book, n, err)) && note_drop(book, n->id, err);
 }
 
 static bool recover(struct book *book, struct left *left, size_t *slices, struct error *err) {

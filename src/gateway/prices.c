@@ -1,10 +1,8 @@
-/* What a call costs one customer: the meters that count calls, the prices that take them, tax and currency; the most it
- * can come to, and what it did come to. */
+/* What a call costs one customer: the meters that count calls, the prices that take them, tax and currency; and what a
+ * call did come to. */
 #include "gateway/private.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define EACH_OF 1000000 /* units that the price of one is told from */
 
 const char *kind_name(enum kind kind) {
   static const char *const names[] = {"requests",           "input_tokens",       "cached_input_tokens",
@@ -14,11 +12,11 @@ const char *kind_name(enum kind kind) {
   return names[kind];
 }
 
-static bool is_input(enum kind kind) {
+bool kind_is_input(enum kind kind) {
   return kind >= KIND_INPUT && kind <= KIND_INPUT_AUDIO;
 }
 
-static bool is_output(enum kind kind) {
+bool kind_is_output(enum kind kind) {
   return kind >= KIND_OUTPUT;
 }
 
@@ -243,56 +241,12 @@ static bool add_part(struct quoting *q, const struct meter *meter, enum kind kin
  * keep its invoice from being made. */
 static void fold_kinds(struct quoting *q) {
   for (enum kind k = KIND_REQUESTS; k < KINDS; k++) {
-    enum kind base = is_output(k) ? KIND_OUTPUT : is_input(k) ? KIND_INPUT : k;
+    enum kind base = kind_is_output(k) ? KIND_OUTPUT : kind_is_input(k) ? KIND_INPUT : k;
     q->quote->counts_as[k] = q->priced[k] ? k : base;
   }
   bool in = q->priced[KIND_INPUT] || !q->metered[KIND_INPUT];
   bool out = q->priced[KIND_OUTPUT] || !q->metered[KIND_OUTPUT] || slice_is(q->facts->door, "embeddings");
   q->quote->sold = q->quote->count > 0 && in && out && (q->priced[KIND_REQUESTS] || !q->metered[KIND_REQUESTS]);
-}
-
-static quantity units_of(int64_t count) {
-  return (quantity){(int128)count * QUANTITY_E9};
-}
-
-/* What one kind of `count` would cost at most; of allowances no more than is left. */
-static bool parts_bound(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count,
-                        amount *out, struct error *err) {
-  *out = AMOUNT_ZERO;
-  for (size_t i = 0; i < quote->count; i++) {
-    const struct part *p = &quote->parts[i];
-    quantity raw = units_of(count);
-    amount one;
-    if (p->kind != kind) {
-      continue;
-    }
-    if (p->allowance >= 0) {
-      int128 left = terms->allowances[p->allowance].raw.e9;
-      raw.e9 = raw.e9 > left ? raw.e9 - left : 0;
-    }
-    if (!rate_marginal_most(p->price, p->dimensions, raw, &one, err) ||
-        !amount_times_rate(one, p->factor, ROUND_CEILING, &one, err) || !amount_add(*out, one, out, err)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/* Where each unit of a kind costs the same at most, whatever came before: so much, rounded up. */
-static bool find_each(const struct terms *terms, struct quote *quote, enum kind kind, struct error *err) {
-  amount many;
-  for (size_t i = 0; i < quote->count; i++) {
-    const struct part *p = &quote->parts[i];
-    if (p->kind == kind && (p->price->model != PRICE_PER_UNIT || p->allowance >= 0)) {
-      quote->each_e12[kind] = -1;
-      return true;
-    }
-  }
-  if (!parts_bound(terms, quote, kind, EACH_OF, &many, err)) {
-    return false;
-  }
-  quote->each_e12[kind] = (many.e12 + EACH_OF - 1) / EACH_OF;
-  return true;
 }
 
 static bool make_quote(struct gateway *gateway, struct quoting *q, instant now, struct error *err) {
@@ -311,7 +265,7 @@ static bool make_quote(struct gateway *gateway, struct quoting *q, instant now, 
   q->quote->parts = parts;
   fold_kinds(q);
   for (enum kind k = KIND_REQUESTS; k < KINDS; k++) {
-    if (!find_each(q->terms, q->quote, k, err)) {
+    if (!quote_find_each(q->quote, k, err)) {
       return false;
     }
   }
@@ -401,56 +355,8 @@ bool terms_learn(struct gateway *gateway, struct buyer *buyer, struct terms *ter
 
 /* ---- amounts ---- */
 
-static bool kind_bound(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count, amount *out,
-                       struct error *err) {
-  if (quote->each_e12[kind] < 0) {
-    return parts_bound(terms, quote, kind, count, out, err);
-  }
-  return (!__builtin_mul_overflow(quote->each_e12[kind], (int128)count, &out->e12) &&
-          !__builtin_add_overflow(out->e12, (int128)PARTS_MAX, &out->e12)) || /* what rounding may add */
-         error_set(err, ERR_OVERFLOW, "the price of so many tokens");
-}
-
-static bool dearest_bound(const struct terms *terms, const struct quote *quote, enum kind first, enum kind last,
-                          int64_t count, amount *out, struct error *err) {
-  amount most = AMOUNT_ZERO, one;
-  for (enum kind k = first; k <= last; k++) {
-    if (!kind_bound(terms, quote, k, count, &one, err)) {
-      return false;
-    }
-    most = amount_cmp(one, most) > 0 ? one : most;
-  }
-  return amount_add(*out, most, out, err);
-}
-
-static int64_t most_of(enum kind kind, int64_t input_tokens, int64_t output_tokens) {
-  return kind == KIND_REQUESTS ? 1 : is_input(kind) ? input_tokens : output_tokens;
-}
-
-static void set_allowances_aside(struct terms *terms, const struct quote *quote, int64_t input_tokens,
-                                 int64_t output_tokens, struct set_aside *aside) {
-  for (size_t i = 0; i < quote->count; i++) {
-    const struct part *p = &quote->parts[i];
-    aside->raw[i] = QUANTITY_ZERO;
-    if (p->allowance >= 0) {
-      struct allowance_left *a = &terms->allowances[p->allowance];
-      quantity wanted = units_of(most_of(p->kind, input_tokens, output_tokens));
-      aside->raw[i].e9 = wanted.e9 < a->raw.e9 ? wanted.e9 : a->raw.e9;
-      a->raw.e9 -= aside->raw[i].e9;
-    }
-  }
-}
-
-bool quote_bound(struct terms *terms, const struct quote *quote, int64_t input_tokens, int64_t output_tokens,
-                 struct set_aside *aside, amount *out, struct error *err) {
-  *out = AMOUNT_ZERO;
-  if (!dearest_bound(terms, quote, KIND_REQUESTS, KIND_REQUESTS, 1, out, err) ||
-      !dearest_bound(terms, quote, KIND_INPUT, KIND_INPUT_AUDIO, input_tokens, out, err) ||
-      !dearest_bound(terms, quote, KIND_OUTPUT, KIND_OUTPUT_AUDIO, output_tokens, out, err)) {
-    return false;
-  }
-  set_allowances_aside(terms, quote, input_tokens, output_tokens, aside);
-  return true;
+quantity kind_units(int64_t count) {
+  return (quantity){(int128)count * QUANTITY_E9};
 }
 
 void quote_give_back(struct terms *terms, const struct quote *quote, const struct set_aside *aside) {
@@ -463,7 +369,7 @@ void quote_give_back(struct terms *terms, const struct quote *quote, const struc
 
 /* What of it no allowance covers. */
 static quantity uncovered(const struct part *part, int64_t count, quantity aside) {
-  quantity raw = units_of(count);
+  quantity raw = kind_units(count);
   return part->allowance < 0 ? raw : (quantity){raw.e9 > aside.e9 ? raw.e9 - aside.e9 : 0};
 }
 
@@ -495,7 +401,7 @@ void quote_take(struct terms *terms, const struct quote *quote, const int64_t co
                 const struct set_aside *aside) {
   for (size_t i = 0; i < quote->count; i++) {
     const struct part *p = &quote->parts[i];
-    quantity raw = units_of(counts[p->kind]), open = uncovered(p, counts[p->kind], aside->raw[i]);
+    quantity raw = kind_units(counts[p->kind]), open = uncovered(p, counts[p->kind], aside->raw[i]);
     if (p->allowance >= 0) {
       terms->allowances[p->allowance].raw.e9 += aside->raw[i].e9 - (raw.e9 - open.e9);
     }

@@ -100,10 +100,15 @@ MUST_USE bool terms_quote(struct gateway *gateway, struct buyer *buyer, struct t
 struct set_aside {
   quantity raw[PARTS_MAX];
 };
-/* The most a call can cost, with tax: `input_tokens` and `output_tokens` of whichever kind costs most. What allowances
- * cover is set aside. The buyer's lock is held. */
+/* bound.c: the most a call can cost, with tax: `input_tokens` and `output_tokens`, split over their kinds in whichever
+ * way costs most. What allowances cover is set aside. The buyer's lock is held. */
 MUST_USE bool quote_bound(struct terms *terms, const struct quote *quote, int64_t input_tokens, int64_t output_tokens,
                           struct set_aside *aside, amount *out, struct error *err);
+/* Where each unit of a kind costs the same at most, whatever came before: finds how much that is. */
+MUST_USE bool quote_find_each(struct quote *quote, enum kind kind, struct error *err);
+quantity kind_units(int64_t count); /* as prices count them */
+bool kind_is_input(enum kind kind);
+bool kind_is_output(enum kind kind);
 void quote_give_back(struct terms *terms, const struct quote *quote, const struct set_aside *aside);
 struct price_paid {
   amount net, gross;
@@ -134,9 +139,11 @@ struct purse {
   amount typical;       /* what calls hold, about */
   amount slack;         /* to reserve beyond what is held */
   amount needed;        /* by calls that wait */
-  amount wanted, given; /* by the reserve that runs: asked for beyond that, and what it got in all */
+  amount wanted;        /* by the reserve that runs, beyond that */
+  amount asked, given;  /* by it in all, and what it got; the core's own until it is done */
   bool reserving;
-  bool dry; /* the last reserve got less than it wanted */
+  bool dry;    /* the last reserve got less than it asked for */
+  bool failed; /* the last reserve could not be made */
   uint64_t round, rounds_done;
   struct call *waiting;
   instant reserved_at, used_at;
@@ -144,6 +151,8 @@ struct purse {
   amount batch;         /* on the core: spent by calls of one settlement, in the period that ends then */
   instant batch_to;
 };
+/* Of a clock that nobody sets, from anywhere: for spans of time within the process. */
+instant steady_now(void);
 struct purse *purse_new(struct gateway *gateway, const struct customer *payer);
 void purse_free(struct purse *purse);
 amount purse_free_credit(struct purse *purse);
@@ -152,9 +161,10 @@ enum hold_verdict {
   HOLD_DONE,
   HOLD_WAITS, /* the call is told by call_resume when the book has answered */
   HOLD_LATER, /* not now: calls under way will give back enough */
-  HOLD_NEVER  /* it alone is more than there is */
+  HOLD_NEVER, /* it alone is more than there is */
+  HOLD_FAILED /* the book can not be written */
 };
-/* `*most`: what could be held just now, for LATER and NEVER. */
+/* `now`: steady_now. `*most`: what could be held just now, for LATER and NEVER. */
 enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount value, instant now, amount *most);
 /* The call holds nothing any more; `spent` of it is on its way to the book, from where purse_spent tells that it has
  * arrived. */
@@ -162,7 +172,7 @@ void purse_release(struct purse *purse, amount held, amount spent);
 void purse_spent(struct purse *purse, amount spent, bool booked);
 /* The end of the period in which what is spent at `at` will be invoiced. */
 MUST_USE bool purse_period(struct purse *purse, instant at, instant *to, struct error *err);
-/* Once a second: slices that nobody uses go back. */
+/* Once a second, with steady_now: slices that nobody uses go back. */
 void purse_rest(struct purse *purse, instant now);
 /* All of it, when no call is under way any more; waits for the core. */
 MUST_USE bool purse_return(struct purse *purse, struct error *err);
@@ -189,7 +199,9 @@ bool key_spend_known(struct key_state *state, struct period period);
 MUST_USE bool key_spend_learn(struct key_state *state, struct book *book, struct period period, struct error *err);
 /* False when it would pass the limit. */
 bool key_spend_hold(struct key_state *state, const struct key_terms *terms, amount value);
-void key_spend_end(struct key_state *state, amount held, amount spent);
+void key_spend_end(struct key_state *state, amount held);
+/* A call that began in this period cost so much; below 0: it could not be booked after all. */
+void key_spend_count(struct key_state *state, struct period period, amount spent);
 
 /* ---- a call on its way; it belongs to its edge's thread, and to the core while its command is there ---- */
 
@@ -261,6 +273,7 @@ struct call {
   amount upstream_cost;
   instant ended;
   bool charged;
+  bool kept_in_book; /* by the core: its event is new there */
   struct event event;
   instant period_to;
 };
@@ -314,7 +327,7 @@ struct gateway {
   struct http_route routes_of_http[WIRE_DOORS + 2];
   pthread_mutex_t lock; /* of the tables */
   struct map buyers, purses, key_states;
-  _Atomic int64_t failing_until_ns; /* the book could not be written: no new calls until then */
+  _Atomic int64_t failing_until_ns; /* of steady_now: the book could not be written: no new calls until then */
   pthread_t thread;                 /* health checks and rest */
   struct event_base *base;
   struct keeper *keeper;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/private.h"
 #include <stdlib.h>
+#include <time.h>
 
 #define SLACK_CALLS 16     /* at least so many calls' holds are reserved ahead */
 #define LOW_CALLS 4        /* and more is asked for when it is less than this many */
@@ -11,6 +12,12 @@
 #define DRY_NS (NS_PER_S / 50) /* the book is not asked again so soon after it had no more */
 #define REST_NS (NS_PER_S * 5)
 #define SLACK_MAX_E12 (AMOUNT_E12 * 1000000000)
+
+instant steady_now(void) {
+  struct timespec t;
+  must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+  return (instant){(int64_t)t.tv_sec * NS_PER_S + t.tv_nsec};
+}
 
 struct purse *purse_new(struct gateway *gateway, const struct customer *payer) {
   struct purse *purse = mem_alloc(sizeof *purse);
@@ -54,15 +61,12 @@ static int128 larger(int128 a, int128 b) {
 static bool reserve_apply(struct command *command, struct book *book, struct error *err) {
   struct purse *purse = (struct purse *)command;
   pthread_mutex_lock(&purse->lock);
-  amount wanted = {purse->held.e12 + purse->pending.e12 + purse->needed.e12 + purse->wanted.e12};
+  purse->asked.e12 = purse->held.e12 + purse->pending.e12 + purse->needed.e12 + purse->wanted.e12;
+  /* The slice may become smaller: what goes back is not to be held by calls that come before the answer. */
+  int128 most = purse->settled.e12 + purse->asked.e12;
+  purse->granted.e12 = purse->granted.e12 < most ? purse->granted.e12 : most;
   pthread_mutex_unlock(&purse->lock);
-  amount given;
-  if (!reserve_credit(book, purse->payer, purse->gateway->product, wanted, &given, err)) {
-    return false;
-  }
-  purse->given = given;
-  purse->dry = amount_cmp(given, wanted) < 0;
-  return true;
+  return reserve_credit(book, purse->payer, purse->gateway->product, purse->asked, &purse->given, err);
 }
 
 static struct call *take_waiting(struct purse *purse) {
@@ -82,10 +86,12 @@ static void reserve_done(struct command *command, const struct error *err) {
   if (err == NULL) {
     purse->granted = purse->given;
     purse->settled = AMOUNT_ZERO;
+    purse->dry = amount_cmp(purse->given, purse->asked) < 0;
   }
+  purse->failed = err != NULL;
   purse->reserving = false;
   purse->rounds_done = purse->round;
-  purse->reserved_at = clock_now();
+  purse->reserved_at = steady_now();
   struct call *list = take_waiting(purse);
   pthread_mutex_unlock(&purse->lock);
   calls_resume(list);
@@ -129,10 +135,11 @@ static void take(struct purse *purse, amount value, instant now) {
   }
 }
 
-/* Has the book been asked since the call came, or a moment ago, and had no more? */
+/* Has the book been asked since the call came, or a moment ago, and had no more, or could not be asked? */
 static bool has_asked(const struct purse *purse, const struct call *call, instant now) {
   bool lately = !purse->reserving && now.ns - purse->reserved_at.ns < DRY_NS;
-  return purse->dry && (lately || (call->credit_round > 0 && purse->rounds_done >= call->credit_round));
+  return (purse->dry || purse->failed) &&
+         (lately || (call->credit_round > 0 && purse->rounds_done >= call->credit_round));
 }
 
 /* A reserve that runs may have looked before this call came: then it waits for the one after. */
@@ -155,7 +162,7 @@ enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount valu
   if (purse->unlimited || amount_cmp(value, left) <= 0) {
     take(purse, value, now);
   } else if (has_asked(purse, call, now)) {
-    verdict = left.e12 + purse->held.e12 >= value.e12 ? HOLD_LATER : HOLD_NEVER;
+    verdict = purse->failed ? HOLD_FAILED : left.e12 + purse->held.e12 >= value.e12 ? HOLD_LATER : HOLD_NEVER;
   } else {
     wait_for_more(purse, call, value, now);
     /* It could not be asked: the queue of the core is full. */

@@ -100,7 +100,8 @@ static void spend_held(struct call *call) {
   purse_release(call->buyer->purse, call->held, call->paid.gross);
   call->holds = false;
   if (call->key_state) {
-    key_spend_end(call->key_state, call->held, call->paid.gross);
+    key_spend_end(call->key_state, call->held);
+    key_spend_count(call->key_state, call->key_period, call->paid.gross);
     call->key_holds = false;
   }
 }
@@ -144,9 +145,23 @@ static int status_for_client(int upstream_status) {
   }
 }
 
+/* Some servers say what they were sent, the operator's key with it. */
+static bool tells_key(const struct call *call) {
+  const struct upstream *upstream = call->place.target ? call->place.target->upstream : NULL;
+  slice line = upstream ? call->gateway->upstream_headers[upstream->index] : (slice){0};
+  slice said = buf_slice(&call->refusal), key = slice_trim(line);
+  for (size_t i = line.len; i > 0; i--) {
+    if (line.ptr[i - 1] == ' ') {
+      key = slice_trim((slice){line.ptr + i, line.len - i});
+      break;
+    }
+  }
+  return key.len > 0 && said.len > 0 && memmem(said.ptr, said.len, key.ptr, key.len) != NULL;
+}
+
 static void answer_failure(struct call *call) {
   int status = status_for_client(call->upstream_status);
-  bool hidden = status != call->upstream_status;
+  bool hidden = status != call->upstream_status || tells_key(call);
   struct buf body;
   char text[24];
   buf_init(&body, 1u << 16);

@@ -13,7 +13,7 @@
 /* ---- what is written ---- */
 
 static bool is_controlled(const struct call *call) {
-  return !call->buyer->purse->unlimited && !amount_is_zero(call->paid.gross);
+  return call->kept_in_book && !call->buyer->purse->unlimited && !amount_is_zero(call->paid.gross);
 }
 
 static bool add_unbilled(struct book *book, const struct customer *payer, instant period_to, amount gross,
@@ -26,11 +26,8 @@ static bool keep_call(struct call *call, struct book *book, struct error *err) {
   if (!book_append(book, &call->event, 1, &verdict, err) || (call->noted && !note_drop(book, call->event.id, err))) {
     return false;
   }
-  if (verdict != EVENT_ACCEPTED) {
-    call->paid = (struct price_paid){0};
-    return true;
-  }
-  return call->key_state == NULL || amount_is_zero(call->paid.gross) ||
+  call->kept_in_book = verdict == EVENT_ACCEPTED;
+  return !call->kept_in_book || call->key_state == NULL || amount_is_zero(call->paid.gross) ||
          key_spend_add(book, call->key_state->family, call->key_period.from, call->paid.gross, err);
 }
 
@@ -75,9 +72,12 @@ static bool settle_apply(struct command *command, struct book *book, struct erro
 
 static void tell_failure(struct call *call, const struct error *err) {
   log_line(LOG_ERROR, http_request_id(call->http), "the call could not be booked: %s", err->message);
-  atomic_store(&call->gateway->failing_until_ns, clock_now().ns + FAILING_NS);
+  atomic_store(&call->gateway->failing_until_ns, steady_now().ns + FAILING_NS);
   call->why = "The call could not be booked.";
   call->unbooked = true;
+  if (call->key_state) {
+    key_spend_count(call->key_state, call->key_period, (amount){-call->paid.gross.e12});
+  }
 }
 
 /* Calls are answered in the order in which they ended; each may be gone once it was handed to its edge. */
@@ -88,7 +88,7 @@ static void settle_done(struct command *command, const struct error *err) {
   atomic_store(&s->busy, false);
   while (call) {
     struct call *next = call->next_waiting;
-    purse_spent(call->buyer->purse, call->paid.gross, err == NULL);
+    purse_spent(call->buyer->purse, call->paid.gross, err == NULL && call->kept_in_book);
     if (err) {
       tell_failure(call, err);
     }

@@ -6,9 +6,18 @@ void heard_start(struct heard *h) {
   *h = (struct heard){.door = h->door, .shape = h->shape, .stream = h->stream};
 }
 
-/* Words that do not fit are no words of ours. */
+static bool is_printable(slice s) {
+  for (size_t i = 0; i < s.len; i++) {
+    if (s.ptr[i] < ' ' || s.ptr[i] > '~') {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Words that do not fit are no words of ours; nor are those that are not ASCII, for they go into books and logs. */
 static void keep_word(char *to, size_t size, const struct scan_token *t) {
-  if (t->kind == SCAN_STRING && t->text_bytes > 0 && t->text_bytes < size && !memchr(t->text.ptr, 0, t->text.len)) {
+  if (t->kind == SCAN_STRING && t->text_bytes > 0 && t->text_bytes < size && is_printable(t->text)) {
     memcpy(to, t->text.ptr, t->text.len);
     to[t->text.len] = 0;
   }

@@ -1,6 +1,6 @@
 // Programs that tests of the gateway start and stop: scripted model servers, and a Meterhouse in front of them with models,
 // prices and customers. All on free ports of 127.0.0.1; each is stopped by its own handle.
-import { spawn } from "node:child_process";
+import { spawn, execFileSync } from "node:child_process";
 import { mkdtempSync, openSync, readFileSync, writeFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { dirname, join } from "node:path";
@@ -83,14 +83,15 @@ export function catalogOf({ upstreams, models, customers, more = "" }) {
   return lines.join("\n") + "\n" + more;
 }
 
-// ---- a Meterhouse with a book of its own in a temporary folder ----
-export async function startHouse(catalog) {
+// ---- a Meterhouse with a book of its own in a temporary folder; `clock`: the time there, until it is moved ----
+export async function startHouse(catalog, { clock } = {}) {
   const folder = mkdtempSync(join(process.env.TMPDIR ?? tmpdir(), "meterhouse-house."));
   const file = join(folder, "catalog.yaml"), book = join(folder, "book");
   writeFileSync(file, catalog);
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  process.on("exit", () => process.env.KEEP || rmSync(folder, { recursive: true, force: true }));
   const house = { folder, book, log: join(folder, "log") };
   const serve = async (...args) => Object.assign(house, await start(process.env.MH_BIN, ["serve", "--data", book, "--listen", "127.0.0.1:0", ...args], { seconds: 60, log: house.log }));
+  if (clock) execFileSync(process.env.MH_BIN, ["clock", "--data", book, "--catalog", file, "--set", clock], { stdio: ["ignore", "ignore", "inherit"] });
   await serve("--catalog", file);
   house.operator = /#key=(\S+)/.exec(house.rest)[1];
   house.again = () => serve();
