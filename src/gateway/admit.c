@@ -400,8 +400,9 @@ static bool hold_on_key(struct call *call) {
                                     .cause = REFUSED_SPEND_LIMIT,
                                     .retry_ms = 0};
     call_refuse(call, &refusal);
+    return false;
   }
-  return call->key_holds;
+  return true;
 }
 
 /* ---- all of it ---- */
