@@ -248,7 +248,10 @@ void gateway_view(struct gateway *gateway, struct buf *out) {
 
 void gateway_problem(struct http_request *r, int status, const char *code, const char *detail) {
   struct buf out;
-  bool anthropic = slice_is(http_path(r), wire_door_path(WIRE_MESSAGES));
+  bool anthropic = slice_starts(http_path(r), wire_door_path(WIRE_MESSAGES));
+  if (anthropic) {
+    http_add_header(r, "request-id", http_request_id(r));
+  }
   buf_init(&out, 1u << 16);
   wire_error(anthropic ? WIRE_MESSAGES : WIRE_CHAT, status, detail, code, NULL, http_request_id(r), &out);
   http_answer(r, status, "application/json", buf_slice(&out));
