@@ -228,10 +228,9 @@ static void answer_rest(struct call *call) {
   struct buf *out = &call->edge->piece;
   out->len = 0;
   wire_reader_end(call->reader, call->why, out);
-  bool broken = call->why != NULL && !call->request.stream;
-  if (broken && call->streaming) {
+  if (call->why && call->streaming && !call->request.stream) {
     http_stream_abort(call->http);
-  } else if (broken) {
+  } else if (call->why && !call->streaming) {
     call->upstream_status = 502;
     answer_failure(call);
   } else {
@@ -253,13 +252,20 @@ static void answer(struct call *call) {
   }
 }
 
+static int status_told(const struct call *call) {
+  if (call->streaming || call->gone || call->end == END_OK) {
+    return call->gone && !call->streaming ? 499 : 200;
+  }
+  return call->upstream_status / 100 == 2 ? 502 : status_for_client(call->upstream_status);
+}
+
 /* On the edge, once the call is booked, or can not be. */
 static void finish(struct http_request *r, void *context) {
   struct call *call = context;
   (void)r;
   must(call->magic == CALL_MAGIC);
   call_leave_upstream(call);
-  call_tell(call, call->gone && !call->streaming ? 499 : call->streaming || call->end == END_OK ? 200 : 502);
+  call_tell(call, status_told(call));
   answer(call);
   call_close(call);
 }
