@@ -26,10 +26,10 @@ meters:
 plans:
   - name: p
     prices:
-      - {name: In, meter: input, match: {model: [small, both, vectors, claude]}, price: 0.001, multipliers: [{match: {service: flex}, by: 50 %}, {match: {service: priority}, by: 200 %}]}
-      - {name: Cached, meter: cached, match: {model: [small, both, vectors, claude]}, price: 0.0001}
-      - {name: Out, meter: output, match: {model: [small, both, vectors, claude]}, price: 0.002, multipliers: [{match: {service: flex}, by: 50 %}, {match: {service: priority}, by: 200 %}]}
-      - {name: Thought, meter: reasoning, match: {model: [small, both, vectors, claude]}, price: 0.003}
+      - {name: In, meter: input, match: {model: [small, both, vectors, other]}, price: 0.001, multipliers: [{match: {service: flex}, by: 50 %}, {match: {service: priority}, by: 200 %}]}
+      - {name: Cached, meter: cached, match: {model: [small, both, vectors, other]}, price: 0.0001}
+      - {name: Out, meter: output, match: {model: [small, both, vectors, other]}, price: 0.002, multipliers: [{match: {service: flex}, by: 50 %}, {match: {service: priority}, by: 200 %}]}
+      - {name: Thought, meter: reasoning, match: {model: [small, both, vectors, other]}, price: 0.003}
 customers:
   - {id: acme, name: Acme, country: NL, plan: p}
   - {id: bolt, name: Bolt, country: NL, plan: p, credit_line: 5}
