@@ -1,5 +1,5 @@
 # For the scenarios of the gateway: a book that sells tokens of models whose servers the scenario plays. Sourced after
-# lib.sh, with s1 and s2 set to the addresses of the servers; a, b and models to more of the catalog. Time passes as it does.
+# lib.sh, with s1 and s2 set to the addresses of the servers; a, b, models and settings to more of the catalog. Time passes as it does.
 unset METERHOUSE_TEST_CLOCK
 json='content-type: application/json'
 
@@ -8,6 +8,7 @@ make_models() {
   mkdir -p "$tmp/catalog"
   cat >"$tmp/catalog/all.yaml" <<Y
 currency: USD
+${settings:-}
 seller: {name: Testhouse, country: NL, invoice_prefix: T-}
 upstreams:
   - {name: a, url: "http://$s1"${a:-}}
