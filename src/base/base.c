@@ -12,18 +12,6 @@ BASE_NORETURN void base_fail(const char *file, int line, const char *cond) {
 
 /* ---- slices ---- */
 
-slice slice_of(const char *cstr) {
-  return cstr ? (slice){cstr, strlen(cstr)} : (slice){0};
-}
-
-bool slice_eq(slice a, slice b) {
-  return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool slice_is(slice a, const char *cstr) {
-  return slice_eq(a, slice_of(cstr));
-}
-
 int slice_cmp(slice a, slice b) {
   size_t shared = a.len < b.len ? a.len : b.len;
   int order = shared ? memcmp(a.ptr, b.ptr, shared) : 0;
@@ -93,6 +81,7 @@ const char *error_code_name(enum error_code code) {
 
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
+#define SMALL_BYTES_MAX ((size_t)1024)
 #define FIRST_CHUNK_BYTES ((size_t)4 << 10)
 #define ARENA_ALIGN ((size_t)16)
 
@@ -106,10 +95,17 @@ struct arena {
   size_t used_bytes;
 };
 
+/* Small memory comes from where malloc keeps it at hand, which calloc does not look into; large memory is zero already
+ * when the system gives it. */
 void *mem_alloc(size_t size) {
-  void *p = calloc(1, size ? size : 1);
+  if (size > SMALL_BYTES_MAX) {
+    void *large = calloc(1, size);
+    must(large != NULL);
+    return large;
+  }
+  void *p = malloc(size ? size : 1);
   must(p != NULL);
-  return p;
+  return memset(p, 0, size);
 }
 
 void *mem_table(size_t count, size_t size) {
@@ -256,22 +252,19 @@ static bool buf_room(struct buf *b, size_t more) {
     while (wanted - b->len < more) {
       wanted *= 2;
     }
+    wanted = wanted < b->limit ? wanted : b->limit; /* so that room is within the limit, always */
     b->ptr = mem_grow(b->ptr, wanted, 1);
     b->capacity = wanted;
   }
   return true;
 }
 
-void buf_add(struct buf *b, slice s) {
+void buf_add_slowly(struct buf *b, slice s) {
   if (s.len == 0 || !buf_room(b, s.len)) {
     return;
   }
   memcpy(b->ptr + b->len, s.ptr, s.len);
   b->len += s.len;
-}
-
-void buf_addc(struct buf *b, char c) {
-  buf_add(b, (slice){&c, 1});
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...) {

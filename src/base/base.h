@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
 #ifdef __cplusplus
@@ -29,9 +30,16 @@ typedef struct slice {
 #define SLICE(literal) ((slice){(literal), sizeof(literal) - 1})
 #define SLICE_FMT "%.*s"
 #define SLICE_ARG(s) (int)(s).len, (s).ptr
-slice slice_of(const char *cstr); /* NULL gives the empty slice */
-bool slice_eq(slice a, slice b);
-bool slice_is(slice a, const char *cstr);
+/* NULL gives the empty slice. */
+static inline slice slice_of(const char *cstr) {
+  return cstr ? (slice){cstr, strlen(cstr)} : (slice){NULL, 0};
+}
+static inline bool slice_eq(slice a, slice b) {
+  return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+static inline bool slice_is(slice a, const char *cstr) {
+  return slice_eq(a, slice_of(cstr));
+}
 int slice_cmp(slice a, slice b); /* byte order; a shorter prefix comes first */
 slice slice_trim(slice s);       /* without ASCII blanks at both ends */
 bool slice_starts(slice s, const char *prefix);
@@ -119,8 +127,18 @@ struct buf {
 };
 void buf_init(struct buf *b, size_t limit_bytes);
 void buf_free(struct buf *b);
-void buf_add(struct buf *b, slice s);
-void buf_addc(struct buf *b, char c);
+void buf_add_slowly(struct buf *b, slice s); /* makes room */
+static inline void buf_add(struct buf *b, slice s) {
+  if (s.len <= b->capacity - b->len && !b->failed && s.len > 0) {
+    memcpy(b->ptr + b->len, s.ptr, s.len);
+    b->len += s.len;
+  } else {
+    buf_add_slowly(b, s);
+  }
+}
+static inline void buf_addc(struct buf *b, char c) {
+  buf_add(b, (slice){&c, 1});
+}
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 slice buf_slice(const struct buf *b);
 

@@ -26,6 +26,14 @@ void log_line(enum log_level level, const char *object, const char *fmt, ...) {
   fprintf(stderr, "%s %s %s: %s\n", time_format(clock_now(), when), names[level], object, text);
 }
 
+bool log_shows(enum log_level level) {
+  return (int)level <= atomic_load(&level_shown);
+}
+
+void log_lines(slice lines) {
+  fwrite(lines.ptr, 1, lines.len, stderr);
+}
+
 void log_progress(const char *what, uint64_t done, uint64_t total) {
   static int64_t last_ns;
   if (!isatty(STDERR_FILENO)) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define GRACE_MS 10000
-#define EDGE_THREADS 2
+#define EDGE_THREADS 1
 
 /* On a book without any key a first operator key is made, or nobody could ever sign in. It is shown this once. */
 struct first_key {

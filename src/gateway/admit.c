@@ -155,12 +155,17 @@ static bool find_price(struct call *call) {
 /* ---- how much ---- */
 
 static void put_number(struct http_request *r, const char *name, int64_t value) {
-  char text[24];
-  snprintf(text, sizeof text, "%lld", (long long)value);
-  http_add_header(r, name, text);
+  char text[24], *at = text + sizeof text - 1;
+  *at = '\0';
+  do {
+    *--at = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  http_add_header(r, name, at);
 }
 
-static void put_limit_headers(struct call *call, const struct limit_state *state) {
+void call_put_limits(struct call *call) {
+  const struct limit_state *state = &call->limit_state;
   char text[32];
   if (state->requests_limit > 0) {
     put_number(call->http, "x-ratelimit-limit-requests", state->requests_limit);
@@ -197,7 +202,8 @@ static bool refuse_limit(struct call *call, enum limit_verdict verdict, const st
   static const enum figures_cause causes[] = {[LIMIT_REQUESTS] = REFUSED_RATE_REQUESTS,
                                               [LIMIT_TOKENS] = REFUSED_RATE_TOKENS,
                                               [LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY};
-  put_limit_headers(call, state);
+  call->limit_state = *state;
+  call_put_limits(call);
   const struct refusal refusal = {.status = 429,
                                   .message = messages[verdict],
                                   .code = "rate_limit_exceeded",
@@ -251,7 +257,7 @@ static bool take_limits(struct call *call) {
       return refuse_limit(call, verdict, &all, retry_ms);
     }
   }
-  put_limit_headers(call, &all);
+  call->limit_state = all;
   return true;
 }
 

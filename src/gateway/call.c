@@ -98,12 +98,12 @@ void call_close(struct call *call) {
   leave_limits(call);
   leave_credit(call);
   terms_drop(call->terms);
-  wire_reader_free(call->reader);
   buf_free(&call->body);
   buf_free(&call->refusal);
+  buf_free(&call->kept);
   leave_edge(call);
   call->magic = 0;
-  free(call);
+  edge_old_call(call->edge, call);
 }
 
 /* ---- refusing ---- */
@@ -167,10 +167,11 @@ void call_arrived_at_door(struct http_request *r, void *context) {
   static const struct http_watch watch = {gone, drained};
   const struct door *door = http_route_data(r);
   (void)context;
-  struct call *call = mem_alloc(sizeof *call);
+  struct edge *edge = edge_of(door->gateway, r);
+  struct call *call = edge_new_call(edge);
   call->magic = CALL_MAGIC;
   call->gateway = door->gateway;
-  call->edge = edge_of(door->gateway, r);
+  call->edge = edge;
   call->http = r;
   call->arena = http_arena(r);
   call->door = door->door;

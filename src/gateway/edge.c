@@ -3,10 +3,51 @@
 #include "gateway/private.h"
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TICK_MS 20
 #define TICKS_A_SECOND (1000 / TICK_MS)
 #define IDLE_CONNECTIONS 1024
+#define IDLE_CALLS_MAX 256
+
+/* ---- memory of calls, used again; with it the reader of the answer ---- */
+
+struct call *edge_new_call(struct edge *edge) {
+  struct call *call = edge->idle_calls;
+  if (call == NULL) {
+    return mem_alloc(sizeof *call);
+  }
+  struct wire_reader *reader = call->idle_reader;
+  edge->idle_calls = call->next_waiting;
+  edge->idle_count--;
+  memset(call, 0, sizeof *call);
+  call->idle_reader = reader;
+  return call;
+}
+
+void edge_old_call(struct edge *edge, struct call *call) {
+  if (call->reader) {
+    wire_reader_free(call->idle_reader);
+    call->idle_reader = call->reader;
+  }
+  if (edge->idle_count == IDLE_CALLS_MAX) {
+    wire_reader_free(call->idle_reader);
+    free(call);
+    return;
+  }
+  call->next_waiting = edge->idle_calls;
+  edge->idle_calls = call;
+  edge->idle_count++;
+}
+
+static void free_idle(struct edge *edge) {
+  while (edge->idle_calls) {
+    struct call *next = edge->idle_calls->next_waiting;
+    wire_reader_free(edge->idle_calls->idle_reader);
+    free(edge->idle_calls);
+    edge->idle_calls = next;
+  }
+}
 
 static void tick(evutil_socket_t fd, short what, void *context) {
   struct edge *edge = context;
@@ -14,7 +55,8 @@ static void tick(evutil_socket_t fd, short what, void *context) {
   (void)fd;
   (void)what;
   edge->ticks++;
-  edge_submit_unsent(edge);
+  edge_settle(edge);
+  edge_write_log(edge);
   edge_unpark(edge, now);
   if (edge->ticks % TICKS_A_SECOND == 0) {
     for (struct call *call = edge->calls, *next; call; call = next) {
@@ -36,6 +78,8 @@ struct edge *edge_of(struct gateway *gateway, struct http_request *r) {
     edge->base = http_base(r);
     edge->clients = mem_alloc((gateway->catalog->upstream_count + 1) * sizeof(struct http_client *));
     buf_init(&edge->piece, (size_t)LIMIT_BODY_BYTES * 4);
+    edge->last_ended = &edge->ended;
+    buf_init(&edge->log, (size_t)1 << 20);
     edge->tick = event_new(edge->base, -1, EV_PERSIST, tick, edge);
     must(edge->tick && event_add(edge->tick, &(struct timeval){.tv_usec = TICK_MS * 1000}) == 0);
     *slot = edge;
@@ -50,7 +94,10 @@ void gateway_edge_free(void *held) {
   for (size_t i = 0; i < edge->gateway->catalog->upstream_count; i++) {
     http_client_free(edge->clients[i]);
   }
+  free_idle(edge);
   free(edge->clients);
+  edge_write_log(edge);
+  buf_free(&edge->log);
   buf_free(&edge->piece);
   free(edge);
 }

@@ -7,6 +7,8 @@
 
 #define REFUSAL_BYTES_MAX ((size_t)64 << 10)
 #define AFFINE_BODY_BYTES 1024 /* shorter prompts have nothing worth finding again */
+#define IDLE_BYTES_MAX ((size_t)1024)
+#define KEPT_BYTES_MAX ((size_t)64 << 10)
 #define COMMENT_NS (15 * NS_PER_S)
 
 static void next_try(struct call *call, enum route_outcome outcome);
@@ -77,9 +79,11 @@ static void start_reader(struct call *call) {
       .shape = call->placed && call->place.target->upstream->anthropic ? WIRE_ANTHROPIC : WIRE_OPENAI,
       .stream = call->request.stream,
       .hide_usage = !call->request.usage_asked,
+      .hear_later = true,
       .model = call->model->name,
       .id = http_request_id(call->http)};
-  call->reader = wire_reader_new(&options);
+  call->reader = wire_reader_again(call->idle_reader, &options);
+  call->idle_reader = NULL;
 }
 
 void call_begin_answer(struct call *call) {
@@ -94,14 +98,25 @@ void call_begin_answer(struct call *call) {
   http_stream_begin(call->http, call->upstream_status ? call->upstream_status : 200, type, length);
 }
 
-static void send_piece(struct call *call, slice piece) {
-  if (piece.len == 0) {
+static void start_kept(struct call *call) {
+  if (call->kept.ptr == NULL) {
+    buf_init(&call->kept, (size_t)LIMIT_BODY_BYTES * 4);
+  }
+}
+
+static void send_kept(struct call *call) {
+  if (call->kept.len == 0) {
     return;
   }
   if (!call->streaming) {
     call_begin_answer(call);
   }
-  http_stream_send(call->http, piece);
+  http_stream_send(call->http, buf_slice(&call->kept));
+  call->kept.len = 0;
+  if (call->kept.capacity > IDLE_BYTES_MAX) { /* ten thousand streams may be open */
+    buf_free(&call->kept);
+    start_kept(call);
+  }
   call->heard = clock_now();
   if (call->first_byte.ns > 0) {
     call_tell_first(call);
@@ -109,6 +124,16 @@ static void send_piece(struct call *call, slice piece) {
   if (!call->paused && call->exchange && http_stream_waiting(call->http) > HTTP_STREAM_HIGH_BYTES) {
     call->paused = true;
     http_exchange_pause(call->exchange);
+  }
+}
+
+/* What was read at once leaves at once, in one write. Where the end is near, and other calls are being booked before
+ * this one, it leaves with the end; and so does a JSON text, of which a client can read nothing before that. */
+static void on_rest(void *context) {
+  struct call *call = context;
+  bool near = call->request.stream ? call->settles_later : atomic_load(&call->edge->settlement.busy);
+  if (!near || call->kept.len > KEPT_BYTES_MAX) {
+    send_kept(call);
   }
 }
 
@@ -168,10 +193,12 @@ static void on_body(void *context, slice piece) {
     return; /* after the last event */
   }
   first_byte(call);
-  struct buf *out = &call->edge->piece;
-  out->len = 0;
-  bool follows = wire_reader_take(call->reader, piece, out, &err);
-  send_piece(call, buf_slice(out));
+  start_kept(call);
+  bool follows = wire_reader_take(call->reader, piece, &call->kept, &err);
+  if (!call->request.stream) {
+    on_rest(call);
+    wire_reader_hear(call->reader);
+  }
   if (!follows) {
     call->why = "The upstream's answer could not be read.";
     call_settle(call, END_UPSTREAM_FAILED);
@@ -200,6 +227,7 @@ static bool is_upstreams_fault(int status) {
 static void on_done(void *context) {
   struct call *call = context;
   call->exchange = NULL;
+  on_rest(call);
   if (is_answer(call->upstream_status)) {
     leave_upstream(call, ROUTE_OK);
     if (!call->settling) {
@@ -279,8 +307,16 @@ static void begin_route(struct call *call) {
   skip_unfit(call);
 }
 
+/* What has to be done before the answer, and need not be done before the request. */
+static void while_upstream_works(struct call *call) {
+  if (call->tries == 1) {
+    call_put_limits(call);
+    call_tell_begun(call);
+  }
+}
+
 static void send_upstream(struct call *call) {
-  static const struct http_exchange_hooks hooks = {on_head, on_body, on_done, on_failed};
+  static const struct http_exchange_hooks hooks = {on_head, on_body, on_rest, on_done, on_failed};
   struct error err = {0};
   struct http_client *client = edge_client(call->edge, call->place.target->upstream, &err);
   if (client == NULL) {
@@ -300,6 +336,7 @@ static void send_upstream(struct call *call) {
   call->sent = clock_now();
   call->exchange =
       http_client_send(client, "POST", path_of(call), write_headers(call), buf_slice(&call->body), &hooks, call);
+  while_upstream_works(call);
 }
 
 void call_forward(struct call *call) {
@@ -307,7 +344,6 @@ void call_forward(struct call *call) {
   instant now = clock_now();
   if (call->route.model == NULL) {
     begin_route(call);
-    call_tell_begun(call);
   }
   enum route_verdict verdict = route_pick(call->gateway->routes, &call->route, now, &call->place, &retry_ms);
   if (verdict == ROUTE_FOUND) {
@@ -371,5 +407,7 @@ void call_keep_alive(struct call *call, instant now) {
     return;
   }
   start_reader(call);
-  send_piece(call, WIRE_KEEP_ALIVE);
+  start_kept(call);
+  buf_add(&call->kept, WIRE_KEEP_ALIVE);
+  send_kept(call);
 }

@@ -47,7 +47,7 @@ static void on_failed(void *context, enum http_failure why, const char *detail) 
 }
 
 static void check(struct checkup *c) {
-  static const struct http_exchange_hooks hooks = {on_head, on_body, on_done, on_failed};
+  static const struct http_exchange_hooks hooks = {on_head, on_body, NULL, on_done, on_failed};
   const struct upstream *u = c->upstream;
   struct error err = {0};
   const struct http_origin origin = {.host = u->host,

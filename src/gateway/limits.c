@@ -227,26 +227,43 @@ void limiter_remember(struct limiter *l, instant at, int64_t tokens) {
 
 /* ---- telling ---- */
 
+/* printf would be a good part of what admitting a call costs. */
+static char *put_digits(char *to, int64_t value, const char *unit) {
+  char digits[20];
+  size_t count = 0;
+  do {
+    digits[count++] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  while (count > 0) {
+    *to++ = digits[--count];
+  }
+  size_t length = strlen(unit);
+  memcpy(to, unit, length + 1);
+  return to + length;
+}
+
 char *limit_reset_text(int64_t ms, char text[32]) {
   if (ms <= 0) {
     snprintf(text, 32, "0s");
     return text;
   }
   if (ms < 1000) {
-    snprintf(text, 32, "%lldms", (long long)ms);
+    put_digits(text, ms, "ms");
     return text;
   }
-  long long seconds = (long long)(ms / 1000), hours = seconds / 3600, minutes = seconds / 60 % 60;
-  int length = hours > 0     ? snprintf(text, 32, "%lldh%lldm", hours, minutes)
-               : minutes > 0 ? snprintf(text, 32, "%lldm", minutes)
-                             : 0;
-  length += snprintf(text + length, 32 - (size_t)length, "%lld", seconds % 60);
+  int64_t seconds = ms / 1000, hours = seconds / 3600, minutes = seconds / 60 % 60;
+  char *at = text;
+  at = hours > 0 ? put_digits(at, hours, "h") : at;
+  at = hours > 0 || minutes > 0 ? put_digits(at, minutes, "m") : at;
+  at = put_digits(at, seconds % 60, "");
   if (ms % 1000 > 0) {
-    length += snprintf(text + length, 32 - (size_t)length, ".%03d", (int)(ms % 1000));
-    while (text[length - 1] == '0') {
-      length--;
+    *at++ = '.';
+    at = put_digits(at, 1000 + ms % 1000, ""); /* the leading 1 keeps the zeros, and goes */
+    memmove(at - 4, at - 3, 3);
+    for (at--; at[-1] == '0'; at--) {
     }
   }
-  snprintf(text + length, 32 - (size_t)length, "s");
+  memcpy(at, "s", 2);
   return text;
 }

@@ -57,7 +57,7 @@ static bool note_one(struct arena *arena, struct call *call, instant now, struct
   const struct customer *payer = call->buyer->purse->payer;
   struct event event;
   struct buf json;
-  if (!call_price(call, END_CLIENT_GONE, now, err) || !call_invoiced_in(call, now, &out->period_to, err)) {
+  if (!call_price(call, END_CLIENT_GONE, now, err) || !purse_period(call->buyer->purse, now, &out->period_to, err)) {
     return false;
   }
   buf_init(&json, 1u << 16);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EACH_OF 1000000 /* units that the price of one is told from */
+
 const char *kind_name(enum kind kind) {
   static const char *const names[] = {"requests",           "input_tokens",       "cached_input_tokens",
                                       "cache_write_tokens", "input_audio_tokens", "output_tokens",
@@ -249,6 +251,50 @@ static void fold_kinds(struct quoting *q) {
   q->quote->sold = q->quote->count > 0 && in && out && (q->priced[KIND_REQUESTS] || !q->metered[KIND_REQUESTS]);
 }
 
+static quantity units_of(int64_t count) {
+  return (quantity){(int128)count * QUANTITY_E9};
+}
+
+/* What one kind of `count` would cost at most; of allowances no more than is left. */
+static bool parts_bound(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count,
+                        amount *out, struct error *err) {
+  *out = AMOUNT_ZERO;
+  for (size_t i = 0; i < quote->count; i++) {
+    const struct part *p = &quote->parts[i];
+    quantity raw = units_of(count);
+    amount one;
+    if (p->kind != kind) {
+      continue;
+    }
+    if (p->allowance >= 0) {
+      int128 left = terms->allowances[p->allowance].raw.e9;
+      raw.e9 = raw.e9 > left ? raw.e9 - left : 0;
+    }
+    if (!rate_marginal_most(p->price, p->dimensions, raw, &one, err) ||
+        !amount_times_rate(one, p->factor, ROUND_CEILING, &one, err) || !amount_add(*out, one, out, err)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Where each unit of a kind costs the same at most, whatever came before: so much, rounded up. */
+static bool find_each(const struct terms *terms, struct quote *quote, enum kind kind, struct error *err) {
+  amount many;
+  for (size_t i = 0; i < quote->count; i++) {
+    const struct part *p = &quote->parts[i];
+    if (p->kind == kind && (p->price->model != PRICE_PER_UNIT || p->allowance >= 0)) {
+      quote->each_e12[kind] = -1;
+      return true;
+    }
+  }
+  if (!parts_bound(terms, quote, kind, EACH_OF, &many, err)) {
+    return false;
+  }
+  quote->each_e12[kind] = (many.e12 + EACH_OF - 1) / EACH_OF;
+  return true;
+}
+
 static bool make_quote(struct gateway *gateway, struct quoting *q, instant now, struct error *err) {
   const struct meter *meters[CATALOG_METERS_PER_TYPE_MAX];
   size_t count =
@@ -264,6 +310,11 @@ static bool make_quote(struct gateway *gateway, struct quoting *q, instant now, 
   memcpy(parts, q->parts, q->quote->count * sizeof *parts);
   q->quote->parts = parts;
   fold_kinds(q);
+  for (enum kind k = KIND_REQUESTS; k < KINDS; k++) {
+    if (!find_each(q->terms, q->quote, k, err)) {
+      return false;
+    }
+  }
   return true;
 }
 
@@ -350,31 +401,14 @@ bool terms_learn(struct gateway *gateway, struct buyer *buyer, struct terms *ter
 
 /* ---- amounts ---- */
 
-static quantity units_of(int64_t count) {
-  return (quantity){(int128)count * QUANTITY_E9};
-}
-
-/* What one kind of `count` would cost at most; of allowances no more than is left. */
 static bool kind_bound(const struct terms *terms, const struct quote *quote, enum kind kind, int64_t count, amount *out,
                        struct error *err) {
-  *out = AMOUNT_ZERO;
-  for (size_t i = 0; i < quote->count; i++) {
-    const struct part *p = &quote->parts[i];
-    quantity raw = units_of(count);
-    amount one;
-    if (p->kind != kind) {
-      continue;
-    }
-    if (p->allowance >= 0) {
-      int128 left = terms->allowances[p->allowance].raw.e9;
-      raw.e9 = raw.e9 > left ? raw.e9 - left : 0;
-    }
-    if (!rate_marginal_most(p->price, p->dimensions, raw, &one, err) ||
-        !amount_times_rate(one, p->factor, ROUND_CEILING, &one, err) || !amount_add(*out, one, out, err)) {
-      return false;
-    }
+  if (quote->each_e12[kind] < 0) {
+    return parts_bound(terms, quote, kind, count, out, err);
   }
-  return true;
+  return (!__builtin_mul_overflow(quote->each_e12[kind], (int128)count, &out->e12) &&
+          !__builtin_add_overflow(out->e12, (int128)PARTS_MAX, &out->e12)) || /* what rounding may add */
+         error_set(err, ERR_OVERFLOW, "the price of so many tokens");
 }
 
 static bool dearest_bound(const struct terms *terms, const struct quote *quote, enum kind first, enum kind last,

@@ -52,6 +52,7 @@ struct quote {
   const struct part *parts;
   size_t count;
   enum kind counts_as[KINDS]; /* a kind that is not priced apart counts as input or output */
+  int128 each_e12[KINDS];     /* at most, with tax; -1: it depends on how many */
   bool sold;
 };
 /* How much a price, or an allowance, has taken this month. */
@@ -139,6 +140,9 @@ struct purse {
   uint64_t round, rounds_done;
   struct call *waiting;
   instant reserved_at, used_at;
+  struct period period; /* the last that was asked for */
+  amount batch;         /* on the core: spent by calls of one settlement, in the period that ends then */
+  instant batch_to;
 };
 struct purse *purse_new(struct gateway *gateway, const struct customer *payer);
 void purse_free(struct purse *purse);
@@ -156,6 +160,8 @@ enum hold_verdict purse_hold(struct purse *purse, struct call *call, amount valu
  * arrived. */
 void purse_release(struct purse *purse, amount held, amount spent);
 void purse_spent(struct purse *purse, amount spent, bool booked);
+/* The end of the period in which what is spent at `at` will be invoiced. */
+MUST_USE bool purse_period(struct purse *purse, instant at, instant *to, struct error *err);
 /* Once a second: slices that nobody uses go back. */
 void purse_rest(struct purse *purse, instant now);
 /* All of it, when no call is under way any more; waits for the core. */
@@ -220,6 +226,7 @@ struct call {
   struct limiter *limiters[2];
   struct call_limits limits[2];
   int64_t tokens_estimated;
+  struct limit_state limit_state;
   uint64_t credit_round;
   struct call *next_waiting; /* in a list of calls that wait */
   bool waits;                /* parked: its next step comes by call_resume */
@@ -234,10 +241,12 @@ struct call {
   int64_t retry_after_ms;
   int64_t answer_length;
   char answer_type[64];
+  struct buf kept;    /* of the answer: what need not leave before its end */
   struct buf refusal; /* what the upstream said instead of an answer */
-  struct wire_reader *reader;
-  bool streaming;    /* bytes went to the client */
-  bool answer_whole; /* the client's content-length is known */
+  struct wire_reader *reader, *idle_reader;
+  bool streaming;     /* bytes went to the client */
+  bool answer_whole;  /* the client's content-length is known */
+  bool settles_later; /* other calls of its edge are being booked just now */
   bool paused, gone, settling, noted, unbooked;
   instant heard;   /* when the client last got something */
   const char *why; /* the answer ends in the midst of it */
@@ -256,6 +265,12 @@ struct call {
   instant period_to;
 };
 
+/* Calls that become durable in one step. */
+struct settlement {
+  struct command command; /* first: the core hands back this address */
+  struct call *calls;
+  atomic_bool busy;
+};
 /* What belongs to one edge. */
 struct edge {
   struct gateway *gateway;
@@ -265,9 +280,13 @@ struct edge {
   struct event *tick;
   struct call *calls;               /* all, the newest first */
   struct call *parked[MODEL_TIERS]; /* wait for room on an upstream, the oldest first */
-  struct call *unsent;              /* settled, and the core had no room */
-  struct buf piece;                 /* for the client, one at a time */
+  struct call *ended, **last_ended; /* to be in the next settlement */
+  struct settlement settlement;
+  struct buf piece; /* for the client, one at a time */
   uint64_t ticks;
+  struct call *idle_calls; /* memory for the next ones */
+  size_t idle_count;
+  struct buf log; /* lines of calls that ended */
   bool unparking;
 };
 
@@ -316,6 +335,8 @@ void call_refuse(struct call *call, const struct refusal *refusal);
 void call_close(struct call *call);
 
 /* ---- admit.c ---- */
+/* The headers that tell how much of the limits is left. */
+void call_put_limits(struct call *call);
 /* Finds the prices for the call, of the upstream it is placed on if that matters. */
 MUST_USE bool call_quote(struct call *call, struct error *err);
 /* Who, what, how much: true when the call may be forwarded; false when it was refused or waits. */
@@ -336,11 +357,16 @@ void call_keep_alive(struct call *call, instant now);
 
 /* ---- settle.c ---- */
 void call_settle(struct call *call, enum call_end end);
-void edge_submit_unsent(struct edge *edge);
+/* On the edge, once the call is booked, or can not be. */
+void call_settled(struct http_request *r, void *context);
 /* What it used and what that costs, as it stands at `at`, were it to end like this. */
 MUST_USE bool call_price(struct call *call, enum call_end end, instant at, struct error *err);
-/* The end of the period in which it will be invoiced. */
-MUST_USE bool call_invoiced_in(const struct call *call, instant at, instant *out, struct error *err);
+
+/* ---- settlement.c ---- */
+/* The call is to be booked; then call_settled is called on the edge. */
+void edge_add_settled(struct edge *edge, struct call *call);
+/* Books what has ended, unless a settlement of the edge is under way. */
+void edge_settle(struct edge *edge);
 
 /* ---- record.c: the event of a call ---- */
 /* In the arena. `status`: "ok", "client_gone", "upstream_failed", "interrupted". */
@@ -351,6 +377,8 @@ void edge_note_calls(struct edge *edge, instant now);
 MUST_USE bool note_drop(struct book *book, slice id, struct error *err);
 
 /* ---- edge.c ---- */
+struct call *edge_new_call(struct edge *edge);
+void edge_old_call(struct edge *edge, struct call *call);
 struct edge *edge_of(struct gateway *gateway, struct http_request *r);
 /* NULL with err: its name or its certificates can not be used. */
 struct http_client *edge_client(struct edge *edge, const struct upstream *upstream, struct error *err);
@@ -363,6 +391,8 @@ void edge_unpark(struct edge *edge, instant now);
 void call_tell_begun(struct call *call);
 void call_tell_first(struct call *call);
 void call_tell(struct call *call, int status);
+/* Lines that were gathered go out. */
+void edge_write_log(struct edge *edge);
 
 /* ---- gateway.c ---- */
 struct buyer *buyer_of(struct gateway *gateway, const struct customer *customer);

@@ -191,6 +191,17 @@ void purse_spent(struct purse *purse, amount spent, bool booked) {
   pthread_mutex_unlock(&purse->lock);
 }
 
+bool purse_period(struct purse *purse, instant at, instant *to, struct error *err) {
+  bool ok = true;
+  pthread_mutex_lock(&purse->lock);
+  if (at.ns < purse->period.from.ns || at.ns >= purse->period.to.ns) {
+    ok = billing_period_at(purse->payer, at, &purse->period, err);
+  }
+  *to = purse->period.to;
+  pthread_mutex_unlock(&purse->lock);
+  return ok;
+}
+
 /* ---- giving back ---- */
 
 void purse_rest(struct purse *purse, instant now) {

@@ -1,11 +1,10 @@
-/* The end of a call: what it used and costs, its event and its share of the credit in one durable step, and only then
- * the last bytes for the client. docs/gateway.md has the rule for each way to end. */
+/* The end of a call: what it used and costs, and, once that is durable, the last bytes for the client. docs/gateway.md
+ * has the rule for each way to end. */
 #include "base/log.h"
 #include "gateway/private.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define FAILING_NS (NS_PER_S / 2)
 #define TOKENS_BYTES_MAX 8 /* pieces of a stream with more bytes than this hold several tokens each */
 
 /* ---- usage ---- */
@@ -86,70 +85,6 @@ static void heed_tier(struct call *call, instant at) {
   }
 }
 
-bool call_invoiced_in(const struct call *call, instant at, instant *out, struct error *err) {
-  struct period period;
-  if (!billing_period_at(call->buyer->purse->payer, at, &period, err)) {
-    return false;
-  }
-  *out = period.to;
-  return true;
-}
-
-/* ---- on the core ---- */
-
-static bool add_spend(struct call *call, struct book *book, struct error *err) {
-  const struct customer *payer = call->buyer->purse->payer;
-  amount gross = call->paid.gross;
-  if (amount_is_zero(gross)) {
-    return true;
-  }
-  return (call->buyer->purse->unlimited ||
-          credit_unbilled_add(book_db(book), payer->id, slice_of(payer->currency->code), call->period_to, gross,
-                              err)) &&
-         (call->key_state == NULL || key_spend_add(book, call->key_state->family, call->key_period.from, gross, err));
-}
-
-static bool settle_apply(struct command *command, struct book *book, struct error *err) {
-  struct call *call = (struct call *)command;
-  enum verdict verdict;
-  return book_append(book, &call->event, 1, &verdict, err) &&
-         (verdict != EVENT_ACCEPTED || add_spend(call, book, err)) &&
-         (!call->noted || note_drop(book, call->event.id, err));
-}
-
-static void finish(struct http_request *r, void *context);
-
-static void settle_done(struct command *command, const struct error *err) {
-  struct call *call = (struct call *)command;
-  purse_spent(call->buyer->purse, call->paid.gross, err == NULL);
-  if (err) {
-    log_line(LOG_ERROR, http_request_id(call->http), "the call could not be booked: %s", err->message);
-    atomic_store(&call->gateway->failing_until_ns, clock_now().ns + FAILING_NS);
-    call->why = "The call could not be booked.";
-    call->unbooked = true;
-  }
-  http_on_edge(call->http, finish, call);
-}
-
-static void submit(struct call *call) {
-  struct error err = {0};
-  call->command = (struct command){.apply = settle_apply, .done = settle_done};
-  if (!core_submit(call->gateway->core, &call->command, &err)) {
-    call->next_waiting = call->edge->unsent;
-    call->edge->unsent = call;
-  }
-}
-
-void edge_submit_unsent(struct edge *edge) {
-  struct call *list = edge->unsent;
-  edge->unsent = NULL;
-  while (list) {
-    struct call *next = list->next_waiting;
-    submit(list);
-    list = next;
-  }
-}
-
 /* ---- before the core ---- */
 
 static void spend_held(struct call *call) {
@@ -178,7 +113,8 @@ void call_settle(struct call *call, enum call_end end) {
   call->settling = true;
   call->end = end;
   call->ended = clock_now();
-  if (!call_price(call, end, call->ended, &err) || !call_invoiced_in(call, call->ended, &call->period_to, &err)) {
+  if (!call_price(call, end, call->ended, &err) ||
+      !purse_period(call->buyer->purse, call->ended, &call->period_to, &err)) {
     log_line(LOG_ERROR, http_request_id(call->http), "the call can not be priced: %s", err.message);
     call->paid = (struct price_paid){0};
     call->charged = false;
@@ -191,7 +127,7 @@ void call_settle(struct call *call, enum call_end end) {
   }
   spend_held(call);
   call_record(call->arena, call, call_end_name(end), call->ended, &call->event);
-  submit(call);
+  edge_add_settled(call->edge, call);
 }
 
 /* ---- the last bytes ---- */
@@ -237,7 +173,8 @@ static void answer_rest(struct call *call) {
     if (!call->streaming) {
       call_begin_answer(call);
     }
-    http_stream_finish(call->http, buf_slice(out));
+    buf_add(&call->kept, buf_slice(out));
+    http_stream_finish(call->http, call->kept.len > out->len ? buf_slice(&call->kept) : buf_slice(out));
   }
 }
 
@@ -259,11 +196,12 @@ static int status_told(const struct call *call) {
   return call->upstream_status / 100 == 2 ? 502 : status_for_client(call->upstream_status);
 }
 
-/* On the edge, once the call is booked, or can not be. */
-static void finish(struct http_request *r, void *context) {
+void call_settled(struct http_request *r, void *context) {
   struct call *call = context;
+  struct edge *edge = call->edge;
   (void)r;
   must(call->magic == CALL_MAGIC);
+  edge_settle(edge);
   call_leave_upstream(call);
   call_tell(call, status_told(call));
   answer(call);

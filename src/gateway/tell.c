@@ -3,6 +3,8 @@
 #include "gateway/private.h"
 #include <string.h>
 
+#define LOG_BYTES ((size_t)32 << 10)
+
 void call_tell_begun(struct call *call) {
   struct figures_call *f = &call->figures;
   f->id = http_request_id(call->http);
@@ -24,9 +26,30 @@ void call_tell_first(struct call *call) {
   }
 }
 
+void edge_write_log(struct edge *edge) {
+  if (edge->log.len > 0) {
+    log_lines(buf_slice(&edge->log));
+    edge->log.len = 0;
+  }
+}
+
+/* A line a call would be a write a call: they are gathered, for a tick at most. */
+static void write_line(struct edge *edge, const struct figures_call *f) {
+  char when[TIME_TEXT_MAX];
+  if (!log_shows(LOG_INFO)) {
+    return;
+  }
+  buf_add(&edge->log, slice_of(time_format(f->ended, when)));
+  buf_add(&edge->log, SLICE(" info call: "));
+  figures_log_line(f, &edge->log);
+  buf_add(&edge->log, SLICE("\n"));
+  if (edge->log.len > LOG_BYTES) {
+    edge_write_log(edge);
+  }
+}
+
 void call_tell(struct call *call, int status) {
   struct figures_call *f = &call->figures;
-  struct buf line;
   if (f->model == NULL || call->told) {
     return;
   }
@@ -41,8 +64,5 @@ void call_tell(struct call *call, int status) {
   f->finish = slice_of(call->outcome.finish);
   f->tries = call->tries;
   figures_end(call->gateway->figures, call->edge->index, f, clock_now());
-  buf_init(&line, 4096);
-  figures_log_line(f, &line);
-  log_line(LOG_INFO, "call", SLICE_FMT, SLICE_ARG(buf_slice(&line)));
-  buf_free(&line);
+  write_line(call->edge, f);
 }

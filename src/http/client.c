@@ -159,6 +159,9 @@ static bool feed(struct client_connection *c, slice input) {
       return false;
     }
   }
+  if (x->hooks.rest) {
+    x->hooks.rest(x->context);
+  }
   return true;
 }
 

@@ -149,6 +149,8 @@ const char *http_failure_name(enum http_failure why); /* "connect", "tls", "time
 struct http_exchange_hooks {
   void (*head)(void *context, const struct http_reply *reply);
   void (*body)(void *context, slice piece); /* unchunked; lives during the callback; any number of times */
+  void (*rest)(void *context); /* all that was read at once was handed over, and the answer goes on; may be NULL. It may
+                                  pause the exchange, but not cancel it */
   void (*done)(void *context);
   void (*failed)(void *context, enum http_failure why, const char *detail);
 };

@@ -35,6 +35,9 @@ struct http_edge {
   LIST_HEAD(, http_request) watched;
   size_t swept, held; /* the next connection to look at; how many are not read from */
   void *slot;
+  time_t date_s; /* of the second that `date` tells, as a line of a head */
+  char date[64];
+  size_t date_length;
   bool in_evhttp; /* which has called and is not done: an answer is not to end the connection under its feet */
 };
 
@@ -75,10 +78,12 @@ struct http_request {
   struct http_param params[HTTP_PARAMS_MAX];
   size_t param_count;
   char id[40];
+  struct buf headers; /* of the answer, as lines */
   bool has_cache_control;
   atomic_bool answered;
   int status;
   struct evbuffer *answer;
+  slice answer_type;
   size_t body_bytes; /* counted as taken */
   struct buf unpacked;
   struct http_stream stream;
@@ -96,7 +101,10 @@ MUST_USE bool url_decode(struct arena *arena, slice text, slice *out, struct err
 
 /* The general callback of evhttp. */
 void request_arrived(struct evhttp_request *ev, void *context);
-void request_add_headers(struct http_request *r, const char *content_type);
+/* ---- head.c ---- */
+/* Status, headers and framing of an answer of `length` bytes; -1: in chunks, or until the connection closes. On the
+ * edge. */
+void head_write(struct http_request *r, struct evbuffer *output, int status, slice content_type, int64_t length);
 void request_free(struct http_request *r); /* all but what is evhttp's */
 void write_at_once(struct bufferevent *buffers);
 /* stream.c: evhttp has its connection back. */

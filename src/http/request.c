@@ -70,13 +70,6 @@ slice http_header(const struct http_request *r, const char *name) {
 
 /* ---- answering ---- */
 
-void http_add_header(struct http_request *r, const char *name, const char *value) {
-  if (strcasecmp(name, "cache-control") == 0) {
-    r->has_cache_control = true;
-  }
-  evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
-}
-
 /* evhttp waits for the socket to be writable before it writes. It nearly always is, so the answer leaves at once, and
  * the next request is waited for; what does not fit now goes the usual way. */
 void write_at_once(struct bufferevent *buffers) {
@@ -95,9 +88,30 @@ void request_free(struct http_request *r) {
   edge_arena_back(r->edge, r->arena);
   edge_give_room(r->edge, r->body_bytes);
   buf_free(&r->unpacked);
+  buf_free(&r->headers);
+  if (r->answer) {
+    evbuffer_free(r->answer);
+  }
   atomic_fetch_sub(&r->edge->server->in_flight, 1);
   r->magic = 0;
   free(r);
+}
+
+static bool is_bare(const struct http_request *r) {
+  return r->status == 204 || r->status == 304 || evhttp_request_get_command(r->ev) == EVHTTP_REQ_HEAD;
+}
+
+/* evhttp's own callbacks but the one for reading: it does not want to hear from the client now. */
+static void write_answer(struct http_request *r, struct bufferevent *buffers) {
+  struct evbuffer *output = bufferevent_get_output(buffers);
+  bufferevent_data_cb unused, written;
+  bufferevent_event_cb event;
+  void *argument;
+  bufferevent_getcb(buffers, &unused, &written, &event, &argument);
+  bufferevent_setcb(buffers, NULL, written, event, argument);
+  head_write(r, output, r->status, r->answer_type, (int64_t)evbuffer_get_length(r->answer));
+  must(is_bare(r) || evbuffer_add_buffer(output, r->answer) == 0);
+  bufferevent_enable(buffers, EV_WRITE);
 }
 
 /* Back on the request's own edge, where libevent wants to be called. */
@@ -106,28 +120,21 @@ static void send_answer(struct http_request *r, void *context) {
   must(r->magic == REQUEST_MAGIC);
   stream_give_back(r);
   struct evhttp_connection *connection = evhttp_request_get_connection(r->ev); /* NULL: it was closed meanwhile */
-  evhttp_send_reply(r->ev, r->status, NULL, r->answer);
-  if (connection && !r->edge->in_evhttp) {
-    write_at_once(evhttp_connection_get_bufferevent(connection));
+  struct bufferevent *buffers = connection ? evhttp_connection_get_bufferevent(connection) : NULL;
+  if (buffers) {
+    write_answer(r, buffers);
   }
-  evbuffer_free(r->answer);
+  evhttp_send_reply_end(r->ev);
+  if (buffers && !r->edge->in_evhttp) {
+    write_at_once(buffers);
+  }
   request_free(r);
-}
-
-void request_add_headers(struct http_request *r, const char *content_type) {
-  struct evkeyvalq *headers = evhttp_request_get_output_headers(r->ev);
-  evhttp_add_header(headers, "content-type", content_type);
-  evhttp_add_header(headers, "x-request-id", r->id);
-  evhttp_add_header(headers, "x-content-type-options", "nosniff");
-  if (!r->has_cache_control) {
-    evhttp_add_header(headers, "cache-control", "no-store");
-  }
 }
 
 void http_answer(struct http_request *r, int status, const char *content_type, slice body) {
   must(r->magic == REQUEST_MAGIC && !atomic_exchange(&r->answered, true));
-  request_add_headers(r, content_type);
   r->status = status;
+  r->answer_type = arena_copy(r->arena, slice_of(content_type));
   r->answer = evbuffer_new();
   must(r->answer != NULL && evbuffer_add(r->answer, body.ptr, body.len) == 0);
   http_on_edge(r, send_answer, NULL);

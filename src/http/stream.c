@@ -136,24 +136,29 @@ void http_stream_begin(struct http_request *r, int status, const char *content_t
     return;
   }
   take_over(r, buffers);
-  request_add_headers(r, content_type);
-  if (content_length >= 0) {
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)content_length);
-    evhttp_add_header(evhttp_request_get_output_headers(r->ev), "content-length", text);
-  } else {
+  head_write(r, bufferevent_get_output(buffers), status, slice_of(content_type), content_length);
+  if (content_length < 0) {
     end_with_connection(r);
   }
-  evhttp_send_reply_start(r->ev, status, NULL);
   bufferevent_disable(buffers, EV_WRITE);
-  set_callbacks(r, buffers);
+}
+
+static size_t put_size(char *to, size_t size) {
+  char digits[18];
+  size_t count = 0;
+  for (; size > 0; size >>= 4) {
+    digits[count++] = "0123456789abcdef"[size & 15];
+  }
+  for (size_t i = 0; i < count; i++) {
+    to[i] = digits[count - 1 - i];
+  }
+  memcpy(to + count, "\r\n", 2);
+  return count + 2;
 }
 
 static void add_chunk(struct evbuffer *output, slice piece) {
   char small[SMALL_PIECE_BYTES + 24];
-  int size = snprintf(small, sizeof small, "%zx\r\n", piece.len);
-  must(size > 0);
-  size_t used = (size_t)size;
+  size_t used = put_size(small, piece.len);
   if (piece.len <= SMALL_PIECE_BYTES) {
     memcpy(small + used, piece.ptr, piece.len);
     memcpy(small + used + piece.len, "\r\n", 2);

@@ -221,8 +221,10 @@ static void *live_run(void *argument) {
 static void committed(void *context) {
   struct live *live = context;
   pthread_mutex_lock(&live->lock);
-  live->woken = true;
-  pthread_cond_signal(&live->wake);
+  if (!live->woken) { /* one that is pausing is not woken by every commit */
+    live->woken = true;
+    pthread_cond_signal(&live->wake);
+  }
   pthread_mutex_unlock(&live->lock);
 }
 

@@ -46,4 +46,5 @@ struct notify_sender {
 void exchange_start(struct exchange *x, const struct notify_due_one *one);
 void exchange_drop(struct exchange *x); /* hangs up; nothing is told */
 struct event *exchange_event(struct event_base *base, struct exchange *x);
+SSL_CTX *sender_tls(struct notify_sender *s);
 #endif

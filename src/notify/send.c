@@ -116,7 +116,7 @@ static bool expect_name(SSL *tls, const char *host) {
 
 /* NULL when OpenSSL refuses: a host name it can not check. */
 static struct bufferevent *tls_stream(struct exchange *x, const char *host) {
-  x->tls = SSL_new(x->sender->tls);
+  x->tls = SSL_new(sender_tls(x->sender));
   must(x->tls != NULL);
   struct bufferevent *stream = NULL;
   if (expect_name(x->tls, host)) {

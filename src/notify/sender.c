@@ -104,14 +104,17 @@ static void *run(void *context) {
 
 /* ---- starting and stopping ---- */
 
-static SSL_CTX *tls_context(void) {
-  SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
-  must(tls != NULL && SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) == 1);
-  SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
-  if (SSL_CTX_set_default_verify_paths(tls) != 1) {
-    log_line(LOG_WARN, "webhooks", "no certificates to trust were found: https webhooks will fail");
+/* On the sender's thread, when the first message goes over https: the system's certificates take a megabyte. */
+SSL_CTX *sender_tls(struct notify_sender *s) {
+  if (s->tls == NULL) {
+    s->tls = SSL_CTX_new(TLS_client_method());
+    must(s->tls != NULL && SSL_CTX_set_min_proto_version(s->tls, TLS1_2_VERSION) == 1);
+    SSL_CTX_set_verify(s->tls, SSL_VERIFY_PEER, NULL);
+    if (SSL_CTX_set_default_verify_paths(s->tls) != 1) {
+      log_line(LOG_WARN, "webhooks", "no certificates to trust were found: https webhooks will fail");
+    }
   }
-  return tls;
+  return s->tls;
 }
 
 /* Without a resolv.conf names of /etc/hosts and numbers still do. */
@@ -146,7 +149,6 @@ bool notify_start(const struct notify_source *source, const struct notify_vault 
   s->source = *source;
   s->vault = vault;
   s->wake_fd = wake_fd;
-  s->tls = tls_context();
   make_events(s);
   must(pthread_create(&s->thread, NULL, run, s) == 0);
   notify_wake(s);

@@ -21,6 +21,10 @@ static bool is_value(const struct scan_token *t) {
 static void text(struct heard *h, const struct scan_token *t) {
   if (t->kind == SCAN_STRING) {
     h->text_bytes += t->text_bytes;
+    h->texts++;
+    h->text_is_plain = !t->escaped;
+    h->text_begin = t->begin + 1;
+    h->text_end = t->end - 1;
   }
 }
 

@@ -19,6 +19,9 @@ struct heard {
   bool choices_empty;                /* choices is [] */
   bool failed;                       /* an error is told */
   uint64_t text_bytes;               /* of generated text */
+  uint32_t texts;                    /* strings of it */
+  bool text_is_plain;                /* the last one has no escapes */
+  uint64_t text_begin, text_end;     /* where the last one stands, without its quotes */
   uint64_t end;                      /* of the text itself, without what follows it */
   uint64_t delta_bytes;              /* of a `delta` whose type says whether it is output */
   char type[HEARD_WORD_MAX], finish[HEARD_WORD_MAX], tier[HEARD_WORD_MAX];

@@ -62,7 +62,8 @@ static void gather(struct wire_reader *r, slice piece, struct buf *out) {
   buf_free(&whole);
 }
 
-void json_answer_take(struct wire_reader *r, slice piece, struct buf *out) {
+/* True when it was not whole before. */
+static bool hear(struct wire_reader *r, slice piece) {
   const bool was_done = r->scan.done;
   if (!r->failed_reading && !scan_take(&r->scan, piece)) {
     r->failed_reading = true;
@@ -71,9 +72,23 @@ void json_answer_take(struct wire_reader *r, slice piece, struct buf *out) {
     reader_absorb(r, &r->heard);
   }
   r->seen.complete = r->scan.done && !r->failed_reading;
+  return !was_done;
+}
+
+void json_answer_take(struct wire_reader *r, slice piece, struct buf *out) {
   if (r->turned == NULL) {
     pass(r, piece, out);
-  } else if (!r->broken && !was_done) {
+    if (r->options.hear_later) {
+      r->unheard = piece;
+    } else {
+      hear(r, piece);
+    }
+  } else if (hear(r, piece) && !r->broken) {
     gather(r, piece, out);
   }
+}
+
+void wire_reader_hear(struct wire_reader *r) {
+  hear(r, r->unheard);
+  r->unheard = (slice){0};
 }

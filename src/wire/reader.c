@@ -6,8 +6,21 @@
 
 static frame_handler on_frame;
 
-struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
-  struct wire_reader *r = mem_alloc(sizeof *r);
+static void clear(struct wire_reader *r) {
+  turned_free(r->turned);
+  frame_free(&r->frame);
+  buf_free(&r->joined);
+  buf_free(&r->kept);
+}
+
+struct wire_reader *wire_reader_again(struct wire_reader *old, const struct wire_reader_options *options) {
+  struct wire_reader *r = old;
+  if (r) {
+    clear(r);
+    memset(r, 0, sizeof *r);
+  } else {
+    r = mem_alloc(sizeof *r);
+  }
   must(options->shape == WIRE_OPENAI || options->door == WIRE_MESSAGES);
   r->options = *options;
   r->heard = (struct heard){.door = options->door, .shape = options->shape, .stream = options->stream};
@@ -26,14 +39,14 @@ struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
 }
 
 void wire_reader_free(struct wire_reader *r) {
-  if (r == NULL) {
-    return;
+  if (r) {
+    clear(r);
+    free(r);
   }
-  turned_free(r->turned);
-  frame_free(&r->frame);
-  buf_free(&r->joined);
-  buf_free(&r->kept);
-  free(r);
+}
+
+struct wire_reader *wire_reader_new(const struct wire_reader_options *options) {
+  return wire_reader_again(NULL, options);
 }
 
 static void keep_word(char *to, size_t size, const char *word) {
@@ -196,10 +209,35 @@ static void turn_event(struct wire_reader *r, slice raw) {
   }
 }
 
+/* One text and nothing else that would be taken in. */
+static void remember(struct wire_reader *r, slice raw, const struct frame_event *e) {
+  const struct heard *h = &r->heard;
+  const bool only_text = h->texts == 1 && h->text_is_plain && h->text_bytes > 0 && h->finish[0] == 0 && !h->failed &&
+                         !h->usage_given && h->cut_count == 0 && h->delta_bytes == 0 && !e->is_joined;
+  const size_t before = (size_t)(e->data.ptr - raw.ptr);
+  if (only_text) {
+    repeat_remember(&r->repeat, raw, before + (size_t)h->text_begin, before + (size_t)h->text_end);
+  }
+}
+
+static bool repeats(struct wire_reader *r, slice raw) {
+  size_t text_bytes;
+  if (!repeat_is(&r->repeat, raw, &text_bytes)) {
+    return false;
+  }
+  r->text_bytes += text_bytes;
+  r->seen.pieces += text_bytes > 0;
+  pass(r, raw);
+  return true;
+}
+
 static void event(struct wire_reader *r, slice raw) {
   struct frame_event e;
   if (r->turned) {
     turn_event(r, raw);
+    return;
+  }
+  if (repeats(r, raw)) {
     return;
   }
   frame_fields(raw, &r->joined, &e);
@@ -219,7 +257,10 @@ static void event(struct wire_reader *r, slice raw) {
   reader_absorb(r, &r->heard);
   if (last) {
     end_with(r, raw);
-  } else if (r->options.hide_usage) {
+    return;
+  }
+  remember(r, raw, &e);
+  if (r->options.hide_usage) {
     pass_hidden(r, raw, &e);
   } else {
     pass(r, raw);

@@ -3,9 +3,11 @@
 #define METERHOUSE_WIRE_READER_H
 #include "frame.h"
 #include "heard.h"
+#include "repeat.h"
 
 #define READER_KEPT_MAX (WIRE_EVENT_BYTES_MAX + 64)
 struct wire_reader {
+  slice unheard; /* passed, and not heard yet */
   struct wire_reader_options options;
   struct wire_outcome seen; /* all but its usage */
   struct usage_fields usage;
@@ -17,6 +19,7 @@ struct wire_reader {
   struct frame frame;
   struct scan scan;
   struct heard heard;
+  struct repeat repeat; /* of the last event with text */
   struct buf joined, kept;
   struct buf *out, *last_to; /* of the piece under way; where the last event went, NULL: nowhere */
   struct turned *turned;     /* an answer of chat becomes one of messages; NULL: it passes as it is */

@@ -89,6 +89,7 @@ struct wire_reader_options {
   bool stream;           /* text/event-stream comes, else one JSON text */
   bool hide_usage;       /* streams of chat and completions whose client did not ask: usage is taken out again */
   slice model;           /* public name, for answers that are made here; must outlive the reader */
+  bool hear_later;       /* whoever takes says wire_reader_hear as well */
   const char *id;        /* of the call, likewise: "msg_..." of a turned answer is made of it */
 };
 /* Follows one answer. Whatever the borders of the pieces are, what comes out is the same. Memory is bounded: an event
@@ -97,6 +98,8 @@ struct wire_reader_options {
 #define WIRE_EVENT_BYTES_MAX ((size_t)1 << 20)
 struct wire_reader;
 struct wire_reader *wire_reader_new(const struct wire_reader_options *options);
+/* The same in the memory of one that is no longer needed; NULL: there is none. */
+struct wire_reader *wire_reader_again(struct wire_reader *old, const struct wire_reader_options *options);
 void wire_reader_free(struct wire_reader *reader);
 /* Takes the next piece of the upstream's body; appends to `out` what may go to the client by now. What ends the answer
  * (the last event of a stream, the last byte of a JSON text that is not blank) is kept back for wire_reader_end. False
@@ -116,6 +119,9 @@ struct wire_outcome {
   char tier[32];           /* service_tier as told; may be empty */
   char model[WIRE_NAME_BYTES_MAX]; /* as the upstream names itself; may be empty */
 };
+/* With `hear_later`: a JSON answer that passes as it is was only passed by wire_reader_take; to be said after each,
+ * while the piece still lives. So what passes is not late by the time that hearing takes. */
+void wire_reader_hear(struct wire_reader *reader);
 /* As it stands now; may be asked at any time, also when the client has left. */
 void wire_reader_outcome(const struct wire_reader *reader, struct wire_outcome *out);
 /* Has the last event of a stream come? What follows is ignored. */

@@ -179,7 +179,7 @@ static void on_failed(void *context, enum http_failure why, const char *detail) 
   snprintf(h->detail, sizeof h->detail, "%s", detail);
 }
 
-static const struct http_exchange_hooks hooks = {on_head, on_body, on_done, on_failed};
+static const struct http_exchange_hooks hooks = {on_head, on_body, NULL, on_done, on_failed};
 
 static void turn(struct world *w, int ms) {
   struct timeval wait = {.tv_usec = ms * 1000};

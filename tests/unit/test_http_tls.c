@@ -181,7 +181,7 @@ static void on_failed(void *context, enum http_failure why, const char *detail) 
 }
 
 static struct heard ask(struct event_base *base, struct http_client *client, slice body, bool pauses) {
-  static const struct http_exchange_hooks hooks = {on_head, on_body, on_done, on_failed};
+  static const struct http_exchange_hooks hooks = {on_head, on_body, NULL, on_done, on_failed};
   struct heard h = {.pauses = pauses};
   h.x = http_client_send(client, "POST", SLICE("/"), (slice){0}, body, &hooks, &h);
   for (time_t until = time(NULL) + 5; !h.ended && time(NULL) < until;) {
