@@ -359,6 +359,8 @@ MUST_USE bool key_check(struct book *book, slice key_text, struct key_identity *
  * others for KEY_SCOPE_MANAGE. */
 MUST_USE bool key_may(const struct key_identity *who, unsigned scope, struct error *err);
 bool key_may_use_model(const struct key_terms *terms, slice model);
+/* Of a key by its id, in force or not; empty when there is none. From any thread; lives as long as the book. */
+slice key_family(struct book *book, slice key_id);
 const char *key_scope_name(unsigned scope); /* "models", "manage" */
 
 struct key_info {

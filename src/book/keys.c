@@ -151,6 +151,11 @@ bool key_check(struct book *book, slice key_text, struct key_identity *out, stru
   return true;
 }
 
+slice key_family(struct book *book, slice key_id) {
+  const struct stored_key *key = find_key(book, key_id);
+  return key ? key->info.family : (slice){0};
+}
+
 /* ---- the list ---- */
 
 struct key_listing {

@@ -174,26 +174,30 @@ const struct http_route *gateway_routes(struct gateway *gateway, size_t *count) 
 
 /* ---- what was called just before a restart still counts towards limits of a minute ---- */
 
+static int64_t number_of(const struct event *e, const char *field) {
+  quantity q;
+  struct error ignored = {0};
+  return quantity_parse(event_field_value(e, slice_of(field)), &q, &ignored) ? (int64_t)(q.e9 / QUANTITY_E9) : 0;
+}
+
 static bool remember_one(void *context, const struct event *e, const struct arrival *arrival, struct error *err) {
   struct gateway *gateway = context;
   (void)arrival;
   (void)err;
-  slice names[2] = {e->subject, event_field_value(e, SLICE("key"))};
-  if (!slice_eq(e->source, CALL_SOURCE) || e->time.ns < clock_now().ns - REMEMBER_NS) {
+  slice names[2] = {e->subject, key_family(gateway->book, event_field_value(e, SLICE("key")))};
+  const instant begun = {e->time.ns - number_of(e, "ms") * (NS_PER_S / 1000)};
+  if (!slice_eq(e->source, CALL_SOURCE) || begun.ns < clock_now().ns - REMEMBER_NS) {
     return true;
   }
   int64_t tokens = 0;
   for (enum kind k = KIND_INPUT; k < KINDS; k++) {
-    quantity q;
-    struct error ignored = {0};
-    tokens +=
-        quantity_parse(event_field_value(e, slice_of(kind_name(k))), &q, &ignored) ? (int64_t)(q.e9 / QUANTITY_E9) : 0;
+    tokens += number_of(e, kind_name(k));
   }
   for (size_t i = 0; i < 2; i++) {
     char name[300];
     snprintf(name, sizeof name, "%s/" SLICE_FMT, i == 0 ? "customer" : "key", SLICE_ARG(names[i]));
     struct limiter *limiter = limiter_of(gateway->limiters, slice_of(name));
-    limiter_remember(limiter, e->time, tokens);
+    limiter_remember(limiter, begun, tokens);
     limiter_drop(gateway->limiters, limiter);
   }
   return true;
@@ -248,7 +252,10 @@ void gateway_view(struct gateway *gateway, struct buf *out) {
 
 void gateway_problem(struct http_request *r, int status, const char *code, const char *detail) {
   struct buf out;
-  bool anthropic = slice_is(http_path(r), wire_door_path(WIRE_MESSAGES));
+  bool anthropic = slice_starts(http_path(r), wire_door_path(WIRE_MESSAGES));
+  if (anthropic) {
+    http_add_header(r, "request-id", http_request_id(r));
+  }
   buf_init(&out, 1u << 16);
   wire_error(anthropic ? WIRE_MESSAGES : WIRE_CHAT, status, detail, code, NULL, http_request_id(r), &out);
   http_answer(r, status, "application/json", buf_slice(&out));

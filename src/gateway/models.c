@@ -120,6 +120,9 @@ void models_arrived(struct http_request *r, void *context) {
   struct listing l = {.gateway = door->gateway, .http = r, .anthropic = http_header(r, "anthropic-version").len > 0};
   struct error err = {0};
   (void)context;
+  if (l.anthropic) {
+    http_add_header(r, "request-id", http_request_id(r));
+  }
   if (!key_check(l.gateway->book, key_text_of(r), &l.who, &err)) {
     fail(&l, 401, err.message, "invalid_api_key");
     return;

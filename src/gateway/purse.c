@@ -135,9 +135,11 @@ static void take(struct purse *purse, amount value, instant now) {
   }
 }
 
-/* Has the book been asked since the call came, or a moment ago, and had no more, or could not be asked? */
+/* Has the book been asked since the call came, or a moment ago, and had no more, or could not be asked? While a test
+ * clock stands still each call asks. */
 static bool has_asked(const struct purse *purse, const struct call *call, instant now) {
-  bool lately = !purse->reserving && now.ns - purse->reserved_at.ns < DRY_NS;
+  int64_t since_ns = now.ns - purse->reserved_at.ns;
+  bool lately = !purse->reserving && since_ns != 0 && since_ns < DRY_NS;
   return (purse->dry || purse->failed) &&
          (lately || (call->credit_round > 0 && purse->rounds_done >= call->credit_round));
 }

@@ -179,10 +179,9 @@ static void answer_rest(struct call *call) {
   struct buf *out = &call->edge->piece;
   out->len = 0;
   wire_reader_end(call->reader, call->why, out);
-  bool broken = call->why != NULL && !call->request.stream;
-  if (broken && call->streaming) {
+  if (call->why && call->streaming && !call->request.stream) {
     http_stream_abort(call->http);
-  } else if (broken) {
+  } else if (call->why && !call->streaming) {
     call->upstream_status = 502;
     answer_failure(call);
   } else {
@@ -205,6 +204,13 @@ static void answer(struct call *call) {
   }
 }
 
+static int status_told(const struct call *call) {
+  if (call->streaming || call->gone || call->end == END_OK) {
+    return call->gone && !call->streaming ? 499 : 200;
+  }
+  return call->upstream_status / 100 == 2 ? 502 : status_for_client(call->upstream_status);
+}
+
 void call_settled(struct http_request *r, void *context) {
   struct call *call = context;
   struct edge *edge = call->edge;
@@ -212,7 +218,7 @@ void call_settled(struct http_request *r, void *context) {
   must(call->magic == CALL_MAGIC);
   edge_settle(edge);
   call_leave_upstream(call);
-  call_tell(call, call->gone && !call->streaming ? 499 : call->streaming || call->end == END_OK ? 200 : 502);
+  call_tell(call, status_told(call));
   answer(call);
   call_close(call);
 }

@@ -10,6 +10,9 @@
 #define IDLE_ARENA_BYTES_MAX ((size_t)1 << 20)
 #define SWEEP_MS 50
 #define SWEEP_AT_LEAST ((size_t)512)
+/* What is longer is refused by evhttp, as HTML; up to here bodies that are too large are read and refused in the shape
+ * that clients know. */
+#define READ_BODY_BYTES (LIMIT_BODY_BYTES * 2)
 
 /* So that what is handed over by the edge itself is done at once. */
 static _Thread_local struct http_edge *this_edge;
@@ -241,7 +244,7 @@ void edge_start(struct http_server *server, struct http_edge *edge, int fd) {
   edge->wake = event_new(edge->base, -1, EV_PERSIST, take_handed, edge);
   edge->sweep = event_new(edge->base, -1, EV_PERSIST, sweep, edge);
   must(edge->wake && edge->sweep && event_add(edge->sweep, &(struct timeval){.tv_usec = SWEEP_MS * 1000}) == 0);
-  evhttp_set_max_body_size(edge->http, LIMIT_BODY_BYTES);
+  evhttp_set_max_body_size(edge->http, READ_BODY_BYTES);
   evhttp_set_max_headers_size(edge->http, LIMIT_HEADER_BYTES);
   evhttp_set_timeout(edge->http, LIMIT_REQUEST_TIMEOUT_S);
   evhttp_set_allowed_methods(edge->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |

@@ -294,10 +294,15 @@ static bool read_url(struct http_request *r, struct error *err) {
   return true;
 }
 
+static bool check_size(const struct http_request *r, struct error *err) {
+  return r->body.len <= HTTP_BODY_BYTES_MAX ||
+         error_set(err, ERR_LIMIT, "the body is larger than %u bytes", HTTP_BODY_BYTES_MAX);
+}
+
 static void dispatch(struct http_request *r) {
   const struct http_options *options = &r->edge->server->options;
   struct error err = {0};
-  if (!read_url(r, &err) || !unpack_body(r, &err)) {
+  if (!read_url(r, &err) || !check_size(r, &err) || !unpack_body(r, &err)) {
     if (err.code == ERR_LIMIT) {
       http_problem_status(r, 413, "limit", err.message);
     } else {
