@@ -5,9 +5,10 @@
 #include "cli/cli.h"
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GRACE_MS 10000
-#define EDGE_THREADS 1
+#define EDGE_THREADS_MAX 8
 
 /* On a book without any key a first operator key is made, or nobody could ever sign in. It is shown this once. */
 struct first_key {
@@ -68,6 +69,12 @@ static void warn(void *context, const char *what) {
   log_line(LOG_WARN, "scrape", "%s", what);
 }
 
+/* The core writes, the kernel moves bytes: half of the processors for the edges. */
+static unsigned edge_threads(void) {
+  long wanted = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+  return wanted < 1 ? 1 : wanted > EDGE_THREADS_MAX ? EDGE_THREADS_MAX : (unsigned)wanted;
+}
+
 static bool serve(const struct cli_args *args, struct book *book, const struct pull_targets *scrape,
                   struct error *err) {
   sigset_t signals;
@@ -76,7 +83,7 @@ static bool serve(const struct cli_args *args, struct book *book, const struct p
   int got;
   const char *listen = cli_value(args, "--listen");
   struct api_options options = {.listen = listen ? listen : "127.0.0.1:8080",
-                                .edge_threads = EDGE_THREADS,
+                                .edge_threads = edge_threads(),
                                 .open_overview = cli_flag(args, "--open-overview"),
                                 .scrape = scrape};
   block_signals(&signals);
