@@ -15,11 +15,18 @@ static bool is_printable(slice s) {
   return true;
 }
 
-/* Words that do not fit are no words of ours; nor are those that are not ASCII, for they go into books and logs. */
-static void keep_word(char *to, size_t size, const struct scan_token *t) {
-  if (t->kind == SCAN_STRING && t->text_bytes > 0 && t->text_bytes < size && is_printable(t->text)) {
+/* What does not fit is no name of ours. */
+static void keep_name(char *to, size_t size, const struct scan_token *t) {
+  if (t->kind == SCAN_STRING && t->text_bytes > 0 && t->text_bytes < size && !memchr(t->text.ptr, 0, t->text.len)) {
     memcpy(to, t->text.ptr, t->text.len);
     to[t->text.len] = 0;
+  }
+}
+
+/* Words go into books and logs: those that are not plain ASCII are none. */
+static void keep_word(char *to, size_t size, const struct scan_token *t) {
+  if (is_printable(t->text)) {
+    keep_name(to, size, t);
   }
 }
 
@@ -137,7 +144,7 @@ static void chat_token(struct heard *h, const struct scan_token *t) {
     usage(h, 1, t);
     break;
   case NAME_MODEL:
-    if (t->depth == 1) keep_word(h->model, sizeof h->model, t);
+    if (t->depth == 1) keep_name(h->model, sizeof h->model, t);
     break;
   case NAME_SERVICE_TIER:
     if (t->depth == 1) keep_word(h->tier, sizeof h->tier, t);
@@ -173,7 +180,7 @@ static void response_token(struct heard *h, const struct scan_token *t) {
     usage(h, base, t);
     break;
   case NAME_MODEL:
-    if (t->depth == base) keep_word(h->model, sizeof h->model, t);
+    if (t->depth == base) keep_name(h->model, sizeof h->model, t);
     break;
   case NAME_SERVICE_TIER:
     if (t->depth == base) keep_word(h->tier, sizeof h->tier, t);
@@ -226,7 +233,7 @@ static void message_token(struct heard *h, const struct scan_token *t) {
     usage(h, base, t);
     break;
   case NAME_MODEL:
-    if (t->depth == base) keep_word(h->model, sizeof h->model, t);
+    if (t->depth == base) keep_name(h->model, sizeof h->model, t);
     break;
   case NAME_STOP_REASON:
     if (t->depth == base) keep_word(h->finish, sizeof h->finish, t);
