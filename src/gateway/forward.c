@@ -233,7 +233,7 @@ static void on_done(void *context) {
     leave_upstream(call, ROUTE_OK);
     if (!call->settling) {
       wire_reader_outcome(call->reader, &call->outcome);
-      bool whole = call->outcome.complete && !call->outcome.failed;
+      bool whole = call->outcome.complete && !(call->outcome.failed && call->request.stream);
       call->why = whole ? NULL : "The upstream ended its answer before it was complete.";
       call_settle(call, whole ? END_OK : END_UPSTREAM_FAILED);
     }
