@@ -99,8 +99,19 @@ await check("gateway books: it stops in good order and its books check clean", a
 });
 
 // ---- restarts ----
-const plain = await startHouse(catalogOf({ upstreams, models, customers: { limited: ", credit_line: unlimited, calls: {requests_a_minute: 30}", long: ", credit_line: 100" } }));
-const limited = await plain.key("limited"), long = await plain.key("long");
+const plain = await startHouse(catalogOf({ upstreams, models, customers: { limited: ", credit_line: unlimited, calls: {requests_a_minute: 30}", long: ", credit_line: 100", amid: ", credit_line: 100" } }));
+const limited = await plain.key("limited"), long = await plain.key("long"), amid = await plain.key("amid");
+const usageOf = async (customer, meter) => (await plain.api("GET", `/api/v1/usage?customer=${customer}&group_by=customer,meter&meter=${meter}&from=2026-01-01&to=2099-01-01`)).data[0] ?? { quantity: "0", events: 0 };
+await check("gateway books: stopped amid streams, each is charged for what passed, once", async () => {
+  const running = Array.from({ length: 20 }, () => ask(plain, amid, "say 1000; input 100; delay 20 ms", { stream: true, max_tokens: 1000 }).catch(() => null));
+  await sleep(1000);
+  assert.equal((await plain.stop()).code, 0);
+  await Promise.all(running);
+  await plain.again();
+  const output = await usageOf("amid", "output"), input = await usageOf("amid", "input"), balance = await plain.balance("amid");
+  assert.ok(output.events === 20 && Number(output.quantity) >= 20 * 10, JSON.stringify(output));
+  assert.equal(money(balance.unbilled), costOf({ input: Number(input.quantity), output: Number(output.quantity) }));
+});
 await check("gateway books: limits of a minute outlast a restart", async () => {
   await many(plain, limited, 18);
   assert.equal((await plain.stop()).code, 0);

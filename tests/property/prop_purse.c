@@ -91,10 +91,10 @@ static void settle(struct caller *c, amount held) {
   struct booking *s = mem_alloc(sizeof *s);
   struct error err = {0};
   *s = (struct booking){.command = {.apply = settle_apply, .done = settle_done},
-                           .world = w,
-                           .spent = units((int64_t)random_below(&c->random, (uint64_t)of_units(held) + 1)),
-                           .period_to_ns = atomic_load(&w->period_to_ns),
-                           .fails = random_below(&c->random, 20) == 0};
+                        .world = w,
+                        .spent = units((int64_t)random_below(&c->random, (uint64_t)of_units(held) + 1)),
+                        .period_to_ns = atomic_load(&w->period_to_ns),
+                        .fails = random_below(&c->random, 20) == 0};
   purse_release(w->purse, held, s->spent);
   while (!core_submit(w->core, &s->command, &err)) {
     usleep(1000);

@@ -233,7 +233,7 @@ static void append(struct world *w, const struct open_call *c, const int64_t cou
   struct event_field fields[KINDS + 1];
   struct error err = {0};
   size_t count = 0;
-  enum verdict verdict;
+  enum verdict verdict = EVENT_INVALID;
   static const enum kind by_name[] = {KIND_CACHE_WRITE, KIND_CACHED,       KIND_INPUT_AUDIO, KIND_INPUT,
                                       KIND_REQUESTS,    KIND_OUTPUT_AUDIO, KIND_OUTPUT,      KIND_REASONING};
   for (size_t i = 0; i < KINDS; i++) {
