@@ -29,6 +29,7 @@ const cents = (exact) => ((exact + 5n * 10n ** 9n) / 10n ** 10n) * 10n ** 10n;
 const customers = {
   paid: ", tax: vat", line: ", tax: vat, credit_line: 5", parent: ", tax: vat, credit_line: 20", child: ", tax: vat, parent: parent",
   spender: ", credit_line: unlimited",
+  bound: ", contracts: [{plan: tokens, from: 2026-10-01, commitments: [{name: Pool, amount: 2, per: month, shape: postpaid}]}]",
 };
 const house = await startHouse(
   catalogOf({ upstreams, models, customers, more: "taxes: [{name: vat, label: VAT, category: S, rate: 21 %}]\ninvoicing: {automatic: true, from: 2026-10-01}\n" }),
@@ -58,6 +59,11 @@ await check("gateway books: calls in November", async () => {
   const balance = await house.balance("paid");
   assert.equal(money(balance.unbilled), taxed(net), "unbilled is what calls cost, with tax");
   assert.equal(money(balance.available) + money(balance.unbilled), money("10"));
+});
+await check("gateway books: who has bound itself to spend may, up to that", async () => {
+  await many(house, keys.bound, 10);
+  for (let i = 0; i < 20 && (await ask(house, keys.bound, good)).status === 200; i++);
+  assert.equal((await ask(house, keys.bound, good)).status, 402);
 });
 await check("gateway books: a line that is used up refuses", async () => {
   for (let i = 0; i < 20 && (await ask(house, keys.line, good)).status === 200; i++);
@@ -89,6 +95,7 @@ await check("gateway books: the next day a key may spend anew, whatever ran over
   assert.equal((await overnight).status, 200);
   await many(house, keys.spender, 4);
 });
+await check("gateway books: each interval of a commitment may be spent", () => many(house, keys.bound, 10));
 await check("gateway books: December's calls are December's", async () => {
   await many(house, keys.paid, 2);
   assert.equal(money((await house.balance("paid")).unbilled), taxed(2n * cost));

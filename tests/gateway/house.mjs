@@ -79,7 +79,7 @@ export function catalogOf({ upstreams, models, customers, more = "" }) {
   for (const kind of Object.keys(prices)) lines.push(`  - {name: ${kind}, event: model.call, value: ${kind}_tokens, unit: token, dimensions: [model]}`);
   lines.push("plans:", "  - name: tokens", "    prices:");
   for (const [kind, price] of Object.entries(prices)) lines.push(`      - {name: ${kind}, meter: ${kind}, price: ${price}}`);
-  lines.push("customers:", ...Object.entries(customers).map(([id, rest]) => `  - {id: ${id}, name: ${id}, country: NL, plan: tokens${rest}}`));
+  lines.push("customers:", ...Object.entries(customers).map(([id, rest]) => `  - {id: ${id}, name: ${id}, country: NL${rest.includes("contracts:") ? "" : ", plan: tokens"}${rest}}`));
   return lines.join("\n") + "\n" + more;
 }
 
