@@ -57,7 +57,7 @@ static void tick(evutil_socket_t fd, short what, void *context) {
   edge->ticks++;
   edge_settle(edge);
   edge_write_log(edge);
-  edge_unpark(edge, now);
+  edge_unpark(edge);
   if (edge->ticks % TICKS_A_SECOND == 0) {
     for (struct call *call = edge->calls, *next; call; call = next) {
       next = call->next_on_edge;
@@ -138,9 +138,8 @@ void edge_park(struct edge *edge, struct call *call) {
 }
 
 /* The dearest tier goes first. A model whose upstreams are full does not keep those of others waiting. */
-void edge_unpark(struct edge *edge, instant now) {
+void edge_unpark(struct edge *edge) {
   static const enum model_tier order[MODEL_TIERS] = {TIER_PRIORITY, TIER_DEFAULT, TIER_FLEX, TIER_BATCH};
-  (void)now;
   if (edge->unparking) {
     return;
   }

@@ -215,7 +215,7 @@ static void leave_upstream(struct call *call, enum route_outcome outcome) {
     call->upstream_cost.e12 +=
         route_ended(call->gateway->routes, &call->place, outcome, call->retry_after_ms, clock_now()).e12;
     call->placed = false;
-    edge_unpark(call->edge, clock_now());
+    edge_unpark(call->edge);
   }
 }
 

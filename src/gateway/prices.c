@@ -249,11 +249,10 @@ static void fold_kinds(struct quoting *q) {
   q->quote->sold = q->quote->count > 0 && in && out && (q->priced[KIND_REQUESTS] || !q->metered[KIND_REQUESTS]);
 }
 
-static bool make_quote(struct gateway *gateway, struct quoting *q, instant now, struct error *err) {
+static bool make_quote(struct quoting *q, instant now, struct error *err) {
   const struct meter *meters[CATALOG_METERS_PER_TYPE_MAX];
   size_t count =
       catalog_meters_of_type(q->catalog, q->catalog->gateway.event_type, meters, CATALOG_METERS_PER_TYPE_MAX);
-  (void)gateway;
   for (size_t i = 0; i < count; i++) {
     enum kind kind;
     if (kind_of(meters[i], &kind) && may_pass(meters[i], q->facts) && !add_part(q, meters[i], kind, now, err)) {
@@ -297,7 +296,7 @@ bool terms_quote(struct gateway *gateway, struct buyer *buyer, struct terms *ter
                         .terms = terms,
                         .facts = facts,
                         .quote = arena_alloc(terms->arena, sizeof *found)};
-    if (!make_quote(gateway, &q, now, err)) {
+    if (!make_quote(&q, now, err)) {
       return false;
     }
     found = q.quote;

@@ -400,7 +400,7 @@ struct edge *edge_of(struct gateway *gateway, struct http_request *r);
 struct http_client *edge_client(struct edge *edge, const struct upstream *upstream, struct error *err);
 void edge_park(struct edge *edge, struct call *call);
 /* An upstream has room again, perhaps. */
-void edge_unpark(struct edge *edge, instant now);
+void edge_unpark(struct edge *edge);
 
 /* ---- tell.c ---- */
 /* A call is let in; has its first token; has ended, with what the client was told: figures and log line. */
