@@ -336,6 +336,36 @@ static void a_thousand_leases_come_and_go(void **state) {
   calendar_free(c);
 }
 
+/* Each hour one smallest part less is free than in the one before: every border of a block of moments matters. */
+static void no_border_hides_a_moment(void **state) {
+  (void)state;
+  enum { HOURS = 1200 };
+  struct calendar *c = calendar_new();
+  struct error err = {0};
+  instant start;
+  char id[16], expected[64], when[TIME_TEXT_MAX];
+  calendar_set_capacity(c, at(0), (quantity){HOURS});
+  for (int i = 1; i < HOURS; i++) {
+    snprintf(id, sizeof id, "l%d", i);
+    put(c, id, CALENDAR_FIRM, i, 2 * HOURS - i, "0.000000001");
+  }
+  for (int i = 1; i < HOURS; i++) {
+    assert_int_equal(calendar_free_units(c, at(0), at(i), CALENDAR_FIRM, false).e9, HOURS - i + 1);
+    assert_int_equal(calendar_free_units(c, at(HOURS), at(2 * HOURS - i), CALENDAR_FIRM, false).e9, 1);
+    assert_true(calendar_earliest(c, (quantity){i + 1}, INT64_MAX, at(1), INSTANT_MAX, CALENDAR_FIRM, false, &start));
+    assert_true(start.ns == at(i < HOURS - 1 ? HOURS + i : 2 * HOURS - 1).ns);
+    /* up to the hour in which as many would no longer be free */
+    struct calendar_entry e = {SLICE("x"), CALENDAR_FIRM, {at(0).ns}, {at(0).ns + 1}, {i + 1}};
+    assert_true(calendar_put(c, &e, false, NULL, &err));
+    assert_false(calendar_extend(c, SLICE("x"), at(2 * HOURS), false, NULL, &err));
+    snprintf(expected, sizeof expected, "it could last to %s", time_format(at(HOURS - i), when));
+    assert_non_null(strstr(err.message, expected));
+    assert_true(calendar_extend(c, SLICE("x"), at(HOURS - i), false, NULL, &err));
+    assert_true(calendar_end(c, SLICE("x"), at(0)));
+  }
+  calendar_free(c);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_last_unit_is_sold_once),
@@ -348,6 +378,7 @@ int main(void) {
       cmocka_unit_test(sums_are_exact),
       cmocka_unit_test(entries_are_listed_and_forgotten),
       cmocka_unit_test(a_thousand_leases_come_and_go),
+      cmocka_unit_test(no_border_hides_a_moment),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
