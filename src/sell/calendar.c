@@ -59,7 +59,7 @@ static void change_capacity(struct calendar *calendar, instant at, int64_t chang
 }
 
 void calendar_set_capacity(struct calendar *calendar, instant from, quantity units) {
-  must(from.ns >= 0 && from.ns <= INSTANT_MAX.ns);
+  must(from.ns >= 0 && from.ns < INSTANT_MAX.ns);
   must(units.e9 >= 0 && units.e9 <= CALENDAR_UNITS_MAX * QUANTITY_E9);
   size_t next = steps_until(calendar, from);
   int64_t units_e9 = (int64_t)units.e9, before_e9 = next > 0 ? calendar->steps.items[next - 1].units_e9 : 0;

@@ -20,8 +20,8 @@ struct calendar;
 struct calendar *calendar_new(void);
 void calendar_free(struct calendar *calendar); /* NULL is fine */
 /* So many units are there from `from` until the next such step by time, in whatever order they are told; before the
- * first there are none. Lowering it below what is held is told by calendar_short, not refused: hardware fails. From 0
- * to CALENDAR_UNITS_MAX: the caller sees to that. */
+ * first there are none. Lowering it below what is held is told by calendar_short, not refused: hardware fails. The
+ * caller sees to it that `units` are from 0 to CALENDAR_UNITS_MAX and `from` is before INSTANT_MAX. */
 void calendar_set_capacity(struct calendar *calendar, instant from, quantity units);
 /* ERR_LIMIT says how many units are free and, when there is one, the first moment at which as many would be; nothing is
  * changed then. A FIRM entry that fits only where SPOT lies is put when `may_preempt`, and `*preempted` (may be NULL)

@@ -123,7 +123,7 @@ struct search {
 
 /* What is known when nothing changes before `t`: the stretch is long enough, or it is too late for any other. */
 static bool is_decided(const struct search *s, instant t) {
-  return s->open ? t.ns - s->begin.ns >= s->length_ns || t.ns >= INSTANT_MAX.ns : t.ns >= s->until.ns;
+  return s->open ? t.ns - s->begin.ns >= s->length_ns : t.ns >= s->until.ns;
 }
 
 static void pass(struct search *s, instant t, int64_t change_e9) {
