@@ -243,3 +243,26 @@ void *map_get(const struct map *m, slice key) {
   }
   return map_slot_of(m, key, map_hash(key))->value;
 }
+
+/* What was put behind a key because its own place was taken moves up, so that no search stops at the gap. */
+void *map_remove(struct map *m, slice key) {
+  if (m->count == 0) {
+    return NULL;
+  }
+  struct map_slot *gap = map_slot_of(m, key, map_hash(key));
+  void *value = gap->value;
+  if (gap->hash == 0) {
+    return NULL;
+  }
+  size_t mask = m->capacity - 1, empty = (size_t)(gap - m->slots);
+  for (size_t i = (empty + 1) & mask; m->slots[i].hash != 0; i = (i + 1) & mask) {
+    size_t home = m->slots[i].hash & mask;
+    if (((i - home) & mask) >= ((i - empty) & mask)) {
+      m->slots[empty] = m->slots[i];
+      empty = i;
+    }
+  }
+  m->slots[empty] = (struct map_slot){0};
+  m->count--;
+  return value;
+}

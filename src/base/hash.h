@@ -36,4 +36,5 @@ struct map {
 void map_free(struct map *m);
 void **map_put(struct map *m, slice key);      /* place of the value, made if absent (NULL then) */
 void *map_get(const struct map *m, slice key); /* NULL when absent */
+void *map_remove(struct map *m, slice key);    /* what it was; NULL when absent. The key may be freed then */
 #endif

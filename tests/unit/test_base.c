@@ -82,6 +82,39 @@ static void map_finds_what_was_put(void **state) {
   map_free(&m);
 }
 
+/* Beside a plain array: a gap that a removal leaves must not hide what was put behind it. */
+static void map_loses_what_is_removed_and_nothing_else(void **state) {
+  (void)state;
+  enum { KEYS = 300 };
+  char keys[KEYS][8];
+  bool there[KEYS] = {false};
+  struct map m = {0};
+  struct random rng;
+  random_seed(&rng, 5, 0);
+  assert_null(map_remove(&m, SLICE("k")));
+  for (size_t i = 0; i < KEYS; i++) {
+    snprintf(keys[i], sizeof keys[i], "k%zu", i);
+  }
+  for (int step = 0; step < 20000; step++) {
+    size_t i = random_below(&rng, KEYS);
+    if (random_below(&rng, 2) == 0) {
+      *map_put(&m, slice_of(keys[i])) = (void *)(i + 1);
+      there[i] = true;
+    } else {
+      assert_ptr_equal(map_remove(&m, slice_of(keys[i])), (void *)(there[i] ? i + 1 : 0));
+      there[i] = false;
+    }
+    if (step % 100 == 0) {
+      size_t count = 0;
+      for (size_t k = 0; k < KEYS; count += there[k], k++) {
+        assert_ptr_equal(map_get(&m, slice_of(keys[k])), (void *)(there[k] ? k + 1 : 0));
+      }
+      assert_int_equal(m.count, count);
+    }
+  }
+  map_free(&m);
+}
+
 /* The published check value of CRC-32C, and chaining. */
 static void checksums_are_the_published_ones(void **state) {
   (void)state;
@@ -426,6 +459,7 @@ int main(void) {
       cmocka_unit_test(buffers_stop_at_their_limit),
       cmocka_unit_test(errors_gather_their_place),
       cmocka_unit_test(map_finds_what_was_put),
+      cmocka_unit_test(map_loses_what_is_removed_and_nothing_else),
       cmocka_unit_test(checksums_are_the_published_ones),
       cmocka_unit_test(philox_gives_known_answers),
       cmocka_unit_test(ids_are_unique_and_in_order),
