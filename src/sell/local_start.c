@@ -1,6 +1,7 @@
 /* Starting: the order is written, then a supervisor is launched that outlives us; nothing is started twice, since the
  * supervisor takes the allocation's lock and finds out whether it was started before. */
 #include "base/file.h"
+#include "base/json.h"
 #include "sell/local_private.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,22 @@ static bool is_id(slice s) {
   return s.len > 0 && s.len <= ENGINE_ID_BYTES_MAX;
 }
 
+/* It is kept as JSON, which has no room for other bytes; neither has the system for a NUL byte. */
+static bool is_text(slice text, const char *field, struct error *err) {
+  struct arena *arena = arena_new();
+  struct buf b;
+  const struct json *root;
+  buf_init(&b, (size_t)LOCAL_COMMAND_BYTES_MAX * 8);
+  buf_addc(&b, '[');
+  json_quote(&b, text);
+  buf_addc(&b, ']');
+  bool ok =
+      !b.failed && (text.len == 0 || !memchr(text.ptr, '\0', text.len)) && json_parse(arena, buf_slice(&b), &root, err);
+  buf_free(&b);
+  arena_free(arena);
+  return ok || error_set(err, ERR_INVALID, "%s: holds bytes that are no UTF-8 text", field);
+}
+
 static bool check_request(const struct engine_request *r, struct error *err) {
   if (!is_id(r->lease)) {
     return error_set(err, ERR_INVALID, "lease: 1 to %d letters, digits, '_', '-' and '.'", ENGINE_ID_BYTES_MAX);
@@ -47,14 +64,11 @@ static bool check_request(const struct engine_request *r, struct error *err) {
   if (r->command.len > LOCAL_COMMAND_BYTES_MAX) {
     return error_set(err, ERR_LIMIT, "command: longer than %d bytes", LOCAL_COMMAND_BYTES_MAX);
   }
-  if ((r->command.len > 0 && memchr(r->command.ptr, '\0', r->command.len)) ||
-      (r->directory.len > 0 && memchr(r->directory.ptr, '\0', r->directory.len))) {
-    return error_set(err, ERR_INVALID, "command, directory: hold a NUL byte");
-  }
   if (r->directory.len > DIRECTORY_BYTES_MAX || (r->directory.len > 0 && r->directory.ptr[0] != '/')) {
     return error_set(err, ERR_INVALID, "directory: a path from the root of at most %d bytes", DIRECTORY_BYTES_MAX);
   }
-  return true;
+  return is_text(r->customer, "customer", err) && is_text(r->command, "command", err) &&
+         is_text(r->directory, "directory", err);
 }
 
 /* Of every part that makes it another request, each with its length before it. */
