@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define STOP_WAIT_MS 5000
+#define LOCK_WAIT_MS 2000
+#define LOCK_PAUSE_MS 10
 
 static struct allocation *find(struct local *l, slice lease, struct error *err) {
   struct allocation *a = map_get(&l->by_lease, lease);
@@ -238,6 +240,18 @@ static bool take_text(char *to, size_t size, const char *what, const char *text,
          error_set(err, ERR_INVALID, "%s: the path is too long", what);
 }
 
+/* Who was killed while it launched a supervisor seems to hold the lock until that one has become itself. */
+static bool take_folder(struct local *l, struct error *err) {
+  for (int ms = 0; ms < LOCK_WAIT_MS; ms += LOCK_PAUSE_MS) {
+    l->lock = lock_take(l->folder, err);
+    if (l->lock >= 0 || err->code != ERR_BUSY) {
+      break;
+    }
+    usleep(LOCK_PAUSE_MS * 1000);
+  }
+  return l->lock >= 0 || error_at(err, "one engine a folder");
+}
+
 /* Absolute, because supervisors work elsewhere; open to look through, since commands of another user work below. */
 static bool make_folders(struct local *l, const char *folder, struct error *err) {
   char path[PATH_MAX];
@@ -260,8 +274,7 @@ static bool make_folders(struct local *l, const char *folder, struct error *err)
       return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     }
   }
-  l->lock = lock_take(l->folder, err);
-  return l->lock >= 0 || error_at(err, "one engine a folder");
+  return take_folder(l, err);
 }
 
 static void name_host(char host[65]) {

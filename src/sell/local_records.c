@@ -166,7 +166,8 @@ bool order_read(struct arena *arena, const char *folder, struct local_order *out
   out->class = get_class(&r);
   out->gpu = get_text(&r, "gpu");
   out->fake = get_bool(&r, "fake");
-  if (!quantity_parse(get_text(&r, "share"), &out->share, err) || out->share.e9 <= 0) {
+  struct error ignored;
+  if (!quantity_parse(get_text(&r, "share"), &out->share, &ignored) || out->share.e9 <= 0) {
     wrong(&r, "share");
   }
   get_devices(&r, out);

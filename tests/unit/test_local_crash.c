@@ -48,6 +48,14 @@ static void put_file(const struct local_world *w, const char *lease, const char 
   assert_true(file_write(path, slice_of(text), &err));
 }
 
+/* Or dead and not yet collected by whoever does that for orphans. */
+static bool is_gone(struct local_world *w, pid_t pid) {
+  char path[64];
+  slice text;
+  snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+  return !file_read(w->arena, path, 4096, &text, &w->err) || strstr(text.ptr, ") Z ");
+}
+
 /* Its end is its last sign of life, never later than the kill; what it had started is gone, its GPU free. */
 static void a_killed_supervisor_counts_to_its_last_beat(void **state) {
   (void)state;
@@ -65,7 +73,7 @@ static void a_killed_supervisor_counts_to_its_last_beat(void **state) {
   assert_int_equal(run.state, ENGINE_FAILED);
   assert_true(run.to.ns > run.from.ns && run.to.ns <= local_now().ns);
   assert_true(run.to.ns > before.ns - 1500 * MS);
-  assert_int_equal(kill(daemon, 0), -1);
+  assert_true(is_gone(w, daemon));
   done(world_again(w), w);
   assert_true(world_find(w, "l1", &again));
   assert_true(again.to.ns == run.to.ns && again.from.ns == run.from.ns);
@@ -104,7 +112,7 @@ static pid_t start_in_a_child(struct local_world *w, const struct engine_request
     struct engine *engine = local_open(&w->options, &w->err);
     slice reference;
     if (engine && engine->driver->start(engine, w->arena, r, &reference, &w->err)) {
-      pause();
+      world_pause_ms(5000);
     }
     _exit(1);
   }
@@ -233,8 +241,8 @@ static void a_number_that_came_again_is_not_taken_for_it(void **state) {
   assert_false(process_lives(&other_boot));
   pid_t bystander = fork();
   if (bystander == 0) {
-    pause();
-    _exit(0);
+    execl("/bin/sleep", "sleep", "60", (char *)NULL);
+    _exit(127);
   }
   world_close(w);
   assert_true(process_signal(&supervisor, SIGKILL));
