@@ -177,10 +177,19 @@ static bool say_last_word(struct allocation *a, const char *folder, struct error
   if (wish_read(folder, &wish, &ignored)) {
     ended.to = time_later(a->from, time_earlier(ended.to, time_earlier(wish.ends, wish.stop)));
   }
+  struct arena *arena = arena_new();
+  struct local_order order = {0};
+  if (!order_read(arena, folder, &order, err)) {
+    arena_free(arena);
+    return false;
+  }
+  command_group_kill(&order);
   size_t left = 0;
   for (int i = 0; i < 50 && (left = processes_kill_marked(slice_of(a->mark))) > 0; i++) {
     usleep(10000);
   }
+  command_group_remove(&order);
+  arena_free(arena);
   log_line(LOG_WARN, a->lease, "its supervisor is gone without a word; it counts until its last sign of life");
   return left == 0 ? ended_write(folder, &ended, err) && read_end(a, folder, err)
                    : error_set(err, ERR_BUSY, "%s: processes that were left of it do not die", a->lease);

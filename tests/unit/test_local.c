@@ -366,6 +366,17 @@ static void a_cgroup_is_used_where_it_may_be(void **state) {
   done(world_run(w, &r), w);
   assert_non_null(strstr(world_wait_output(w, "l1", "lease.out", "/l1"), "/l1\n"));
   done(stop(w, "l1", 0), w);
+  /* also when what held it is killed, and the command has taken its mark off */
+  struct local_started started;
+  struct engine_run run;
+  r.lease = SLICE("l2");
+  r.command = SLICE("exec env -i sleep 600");
+  done(world_run(w, &r), w);
+  snprintf(path, sizeof path, "%s/allocations/l2", w->folder);
+  done(started_read(path, &started, &w->err), w);
+  assert_true(process_signal(&started.supervisor, SIGKILL));
+  assert_true(world_wait_ended(w, "l2", &run));
+  assert_int_equal(run.state, ENGINE_FAILED);
   world_end(w);
   assert_int_equal(rmdir(made), 0);
 }
