@@ -115,11 +115,11 @@ struct engine *slurm_open(const struct slurm_options *options, struct error *err
   slurm->options = copy_options(slurm->arena, options);
   size_t count = 0;
   /* Nothing of ours: a job would inherit it. */
+  slurm->environment[count++] = "SLURM_TIME_FORMAT=%s"; /* first: slurm_ask leaves it out for what jobs inherit */
   slurm->environment[count++] = "PATH=/usr/local/bin:/usr/bin:/bin";
   slurm->environment[count++] = "HOME=/";
   slurm->environment[count++] = "LC_ALL=C.UTF-8";
   slurm->environment[count++] = "TZ=UTC";
-  slurm->environment[count++] = "SLURM_TIME_FORMAT=%s";
   if (slurm->options.conf) {
     slurm->environment[count++] = arena_printf(slurm->arena, "SLURM_CONF=%s", slurm->options.conf);
   }

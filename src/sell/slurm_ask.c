@@ -61,7 +61,7 @@ bool slurm_ask(struct slurm *slurm, struct arena *arena, const char *program, co
   const struct run_command command = {
       .program = arena_printf(arena, "%s/%s", slurm->options.programs, program),
       .arguments = arguments->items,
-      .environment = slurm->environment,
+      .environment = slurm->environment + (strcmp(program, "sbatch") == 0),
       .timeout_ms = slurm->options.timeout_ms,
       .output_bytes_max = SLURM_OUTPUT_BYTES_MAX,
   };

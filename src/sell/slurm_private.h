@@ -54,7 +54,8 @@ MUST_USE bool slurm_instant(slice text, instant *out);
 /* ---- rows of the accounting (slurm_rows.c) ---- */
 struct slurm_row {
   uint64_t row, job;
-  slice cluster, user, account, qos, partition, state, nodes, comment, gpu;
+  slice cluster, user, account, qos, partition, state, nodes, name, comment, gpu;
+  slice lease; /* set by who asks, from slurm_row_lease */
   uint64_t gpus;
   bool allocated;
   instant submitted, from, to;
@@ -71,6 +72,11 @@ MUST_USE bool slurm_parse_tres(struct arena *arena, slice text, uint64_t *gpus, 
 /* "[DD-]HH:MM:SS" or "MM:SS" */
 MUST_USE bool slurm_parse_elapsed(slice text, int64_t *seconds);
 enum engine_state slurm_state(slice state);
+/* The lease that a row is of, empty for none: by its name while it goes on, since the accounting has a job's comment
+ * only from its end, and by both from then on. Only our own user's jobs are believed, since anyone may write anything.
+ */
+slice slurm_row_lease(const struct slurm_row *row, const char *user);
+#define SLURM_JOB_NAME "meterhouse-" /* and the lease */
 /* Asks sacct with a separator of its own; `selection` comes before the fields. */
 MUST_USE bool slurm_ask_rows(struct slurm *slurm, struct arena *arena, const struct slurm_arguments *selection,
                              struct slurm_row **rows, size_t *count, struct error *err);

@@ -21,14 +21,15 @@ enum {
   ALLOCATED,
   REQUESTED,
   NODES,
+  NAME,
   COMMENT,
   FIELDS
 };
 const char slurm_row_fields[] = "DBIndex,JobIDRaw,Cluster,User,Account,QOS,Partition,State,ExitCode,Submit,Start,End,"
-                                "Suspended,AllocTRES,ReqTRES,NodeList,Comment";
+                                "Suspended,AllocTRES,ReqTRES,NodeList,JobName,Comment";
 static const char *const field_names[FIELDS] = {"DBIndex",   "JobIDRaw",  "Cluster",  "User",     "Account", "QOS",
                                                 "Partition", "State",     "ExitCode", "Submit",   "Start",   "End",
-                                                "Suspended", "AllocTRES", "ReqTRES",  "NodeList", "Comment"};
+                                                "Suspended", "AllocTRES", "ReqTRES",  "NodeList", "JobName", "Comment"};
 
 enum engine_state slurm_state(slice state) {
   static const struct {
@@ -134,6 +135,7 @@ static int fill_row(struct arena *arena, const slice f[FIELDS], struct slurm_row
   row->qos = f[QOS];
   row->partition = f[PARTITION];
   row->state = f[STATE];
+  row->name = f[NAME];
   row->comment = f[COMMENT];
   row->nodes = slice_is(f[NODES], "None assigned") ? (slice){NULL, 0} : f[NODES];
   row->allocated = f[ALLOCATED].len > 0;
@@ -142,6 +144,17 @@ static int fill_row(struct arena *arena, const slice f[FIELDS], struct slurm_row
     row->gpu = asked_type;
   }
   return FIELDS;
+}
+
+slice slurm_row_lease(const struct slurm_row *row, const char *user) {
+  const slice none = {NULL, 0};
+  size_t skip = strlen(SLURM_JOB_NAME);
+  struct error err;
+  if (!slice_is(row->user, user) || !slice_starts(row->name, SLURM_JOB_NAME)) return none;
+  slice lease = {row->name.ptr + skip, row->name.len - skip};
+  bool open = !row->allocated || row->to.ns == INSTANT_MAX.ns;
+  bool agree = slice_eq(row->comment, lease) || (open && !row->comment.len);
+  return agree && slurm_check_lease(lease, &err) ? lease : none;
 }
 
 static bool next_field(slice *rest, slice separator, slice *field) {
@@ -161,10 +174,11 @@ bool slurm_parse_rows(struct arena *arena, slice out, slice separator, struct sl
     int i = 0;
     while (i < FIELDS && next_field(&out, separator, &fields[i])) i++;
     struct slurm_row row = {0};
-    int bad = i < FIELDS || !out.len || out.ptr[0] != '\n' ? i : fill_row(arena, fields, &row);
-    if (i < FIELDS || bad < FIELDS || !out.len || out.ptr[0] != '\n') {
+    bool whole = i == FIELDS && out.len && out.ptr[0] == '\n';
+    int bad = whole ? fill_row(arena, fields, &row) : FIELDS;
+    if (!whole || bad < FIELDS) {
       good = error_set(err, ERR_CORRUPT, "sacct: row %zu, %s: is not what Slurm prints: is it 22.05 or later?",
-                       found.count + 1, bad < FIELDS ? field_names[bad] : "its end");
+                       found.count + 1, whole ? field_names[bad] : "its end");
     } else {
       out = (slice){out.ptr + 1, out.len - 1};
       vec_push(&found, row);

@@ -13,13 +13,6 @@ struct gathering {
   VEC(struct slurm_row) rows;
 };
 
-/* Whose lease it is: only our own user's jobs are believed, since anyone may write any comment. */
-static slice lease_of(const struct slurm *slurm, const struct slurm_row *row) {
-  struct error err;
-  bool ours = slice_is(row->user, slurm->options.user) && slurm_check_lease(row->comment, &err);
-  return ours ? row->comment : (slice){NULL, 0};
-}
-
 static int by_job(const void *a, const void *b) {
   const struct slurm_row *x = a, *y = b;
   if (x->job != y->job) return x->job < y->job ? -1 : 1;
@@ -34,7 +27,9 @@ static bool ask_since(struct gathering *g, instant since, const char *jobs, stru
   slurm_argument(&selection, arena_printf(g->arena, "--starttime=%04d-%02d-%02dT%02d:%02d:%02d", c.year, c.month, c.day,
                                           c.hour, c.minute, c.second));
   slurm_argument(&selection, jobs ? arena_printf(g->arena, "--jobs=%s", jobs) : "--allusers");
-  return slurm_ask_rows(g->slurm, g->arena, &selection, rows, count, err);
+  if (!slurm_ask_rows(g->slurm, g->arena, &selection, rows, count, err)) return false;
+  for (size_t i = 0; i < *count; i++) (*rows)[i].lease = slurm_row_lease(&(*rows)[i], g->slurm->options.user);
+  return true;
 }
 
 /* All rows of the jobs that hold leases, however old: the number of a run must not depend on what was asked. */
@@ -45,7 +40,7 @@ static bool complete_leases(struct gathering *g, const struct slurm_row *rows, s
     struct buf ids;
     buf_init(&ids, (size_t)IDS_EACH_ASK * 24);
     for (size_t asked = 0; i < count && asked < IDS_EACH_ASK; i++) {
-      slice lease = lease_of(g->slurm, &rows[i]);
+      slice lease = rows[i].lease;
       if (!lease.len || rows[i].job == last) continue;
       *map_put(leases, lease) = g;
       last = rows[i].job;
@@ -58,7 +53,7 @@ static bool complete_leases(struct gathering *g, const struct slurm_row *rows, s
     buf_free(&ids);
     if (any && !ask_since(g, (instant){0}, list, &more, &more_count, err)) return false;
     for (size_t j = 0; j < more_count; j++) {
-      slice lease = lease_of(g->slurm, &more[j]);
+      slice lease = more[j].lease;
       if (lease.len && map_get(leases, lease)) vec_push(&g->rows, more[j]);
     }
   }
@@ -73,7 +68,7 @@ static bool gather(struct gathering *g, struct error *err) {
   struct map leases = {0};
   bool done = complete_leases(g, rows, count, &leases, err);
   for (size_t i = 0; done && i < count; i++) {
-    slice lease = lease_of(g->slurm, &rows[i]);
+    slice lease = rows[i].lease;
     if (!lease.len || !map_get(&leases, lease)) vec_push(&g->rows, rows[i]);
   }
   map_free(&leases);
@@ -177,7 +172,7 @@ static void set_span(struct engine_run *run, const struct slurm_row *row) {
 static struct engine_run run_of(struct gathering *g, const struct slurm_row *row) {
   const struct slurm *slurm = g->slurm;
   struct engine_run run = {
-      .lease = lease_of(slurm, row),
+      .lease = row->lease,
       .customer = slurm_account_customer(g->arena, slurm->options.account_prefix, row->account),
       .number = 1,
       .class = class_of(slurm, row->qos),
@@ -197,10 +192,10 @@ static struct engine_run run_of(struct gathering *g, const struct slurm_row *row
   return run;
 }
 
-/* By lease, those without one last; then as they were submitted. */
+/* By lease, which the name begins with for all of them; then as they were submitted. */
 static int by_lease(const void *a, const void *b) {
   const struct slurm_row *x = a, *y = b;
-  int order = slice_cmp(x->comment, y->comment);
+  int order = slice_cmp(x->name, y->name);
   if (order) return order;
   if (x->submitted.ns != y->submitted.ns) return x->submitted.ns < y->submitted.ns ? -1 : 1;
   return x->row < y->row ? -1 : x->row > y->row;

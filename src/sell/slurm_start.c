@@ -82,11 +82,11 @@ static bool find_accounted(struct slurm *slurm, struct arena *arena, slice lease
   struct slurm_row *rows = NULL;
   size_t count = 0;
   slurm_argument(&selection, arena_printf(arena, "--starttime=%04d-%02d-%02d", c.year, c.month, c.day));
-  slurm_argument(&selection, arena_printf(arena, "--name=" SLICE_FMT, SLICE_ARG(lease)));
+  slurm_argument(&selection, arena_printf(arena, "--name=" SLURM_JOB_NAME SLICE_FMT, SLICE_ARG(lease)));
   slurm_argument(&selection, arena_printf(arena, "--user=%s", slurm->options.user));
   if (!slurm_ask_rows(slurm, arena, &selection, &rows, &count, err)) return false;
   for (size_t i = 0; i < count && !*job; i++) {
-    if (slice_eq(rows[i].comment, lease)) *job = rows[i].job;
+    if (slice_eq(slurm_row_lease(&rows[i], slurm->options.user), lease)) *job = rows[i].job;
   }
   return true;
 }
@@ -128,11 +128,11 @@ static bool submit(struct slurm *slurm, struct arena *arena, const struct engine
   slurm_argument(&a, "--parsable");
   slurm_argument(&a, arena_printf(arena, "--account=%s", account));
   slurm_argument(&a, arena_printf(arena, "--qos=%s", o->qos[r->class]));
-  slurm_argument(&a, arena_printf(arena, "--job-name=" SLICE_FMT, SLICE_ARG(r->lease)));
+  slurm_argument(&a, arena_printf(arena, "--job-name=" SLURM_JOB_NAME SLICE_FMT, SLICE_ARG(r->lease)));
   slurm_argument(&a, arena_printf(arena, "--comment=" SLICE_FMT, SLICE_ARG(r->lease)));
   slurm_argument(&a, arena_printf(arena, "--time=%s", slurm_time_limit(arena, clock_now(), r->ends)));
   slurm_argument(&a, o->requeues[r->class] ? "--requeue" : "--no-requeue");
-  slurm_argument(&a, "--export=PATH,HOME,SLURM_TIME_FORMAT=standard");
+  slurm_argument(&a, "--export=PATH,HOME");
   slurm_argument(&a, "--open-mode=append");
   slurm_argument(&a, r->directory.len ? "--output=slurm-%j.out" : "--output=/dev/null");
   slurm_argument(&a, r->directory.len ? arena_printf(arena, "--chdir=" SLICE_FMT, SLICE_ARG(r->directory))

@@ -13,7 +13,7 @@ bool slurm_jobs_of(struct slurm *slurm, struct arena *arena, slice lease, struct
   slurm_argument(&arguments, "--all");
   slurm_argument(&arguments, "--states=all");
   slurm_argument(&arguments, arena_printf(arena, "--user=%s", slurm->options.user));
-  slurm_argument(&arguments, arena_printf(arena, "--name=" SLICE_FMT, SLICE_ARG(lease)));
+  slurm_argument(&arguments, arena_printf(arena, "--name=" SLURM_JOB_NAME SLICE_FMT, SLICE_ARG(lease)));
   slurm_argument(&arguments, "--format=%A|%T|%S");
   slice out = {NULL, 0}, line;
   if (!slurm_ask(slurm, arena, "squeue", &arguments, &out, err)) return false;
