@@ -30,22 +30,27 @@ MUST_USE struct engine *slurm_open(const struct slurm_options *options, struct e
  * it could not be asked. start() and runs() refuse with the first of them that touches money, until it is mended. */
 MUST_USE bool slurm_check_settings(struct engine *engine, told *to, void *context, struct error *err);
 
-/* What is particular to Slurm in the calls of engine.h:
- * start: `reference` is CLUSTER/JOB. Asked again for a lease, it finds the job by its name and comment, in the queue
- * and in the accounting, and submits nothing. After ERR_BUSY it is not known whether it was submitted: ask again. Slurm
- * queues what has no room, so a lease may be PENDING for long; ERR_LIMIT means that it could never run, or that the
- * account's fence is reached. `ends` becomes a time limit two minutes later, which Slurm looks at every 30 s: it is
- * there in case nobody calls stop, and is never the end that was sold. stop with notice: USR1 to the lease's shell, and
- * the time limit behind it; call it again without notice at the end. runs: `reference` is CLUSTER/JOB/SUBMITTED/ROW and
- * is unique; for what was started past us it is the key, and `number` is 1. A lease is only believed of jobs of our own
- * user in its customer's account. PENDING: from and to are INSTANT_MAX; a row that never held anything is an empty
- * span. FAILED is the cluster's doing (node, boot); ENDED with an exit status the customer's. UNKNOWN: the accounting
- * has no end for a job that Slurm does not know any more; `to` is when it was last known to run, until the accounting
- * is mended. GPUs of several types in one job: "a100+h100". nodes: up is what the node itself answers, asked at its
- * slurmd's port, and what Slurm thinks of it. `down_since` is when it last answered us; of a node that never did, when
- * Slurm gave it up. Several types in one node are several rows. Drained nodes answer, but hold nothing that could be
- * sold: gpus is 0. admit: an account of the customer with our user in it, allowed all QOS of the options; the limit
- * counts from now on. */
+/* What is particular to Slurm in the calls of engine.h.
+ *
+ * start: `reference` is CLUSTER/JOB. Asked again for a lease, it finds the job in the queue or in the accounting, and
+ * submits nothing. After ERR_BUSY it is not known whether it was submitted: ask again. Slurm queues what has no room,
+ * so a lease may be PENDING for long; ERR_LIMIT means that it could never run. A time limit two minutes behind `ends`
+ * is there in case nobody calls stop; it is never the end that was sold. Where an account has a limit of GPU-minutes
+ * and Slurm is set to `safe`, a lease that could overrun it waits: one without an end does so for ever.
+ *
+ * stop: notice is USR1 to the lease's shell, with the time limit behind it; call again without notice at the end.
+ *
+ * runs: `reference` is CLUSTER/JOB/SUBMITTED/ROW and unique; for what was started past us it is the key, and `number`
+ * is 1. A lease is only believed of jobs of our own user. PENDING: from and to are INSTANT_MAX; a row that never held
+ * anything is an empty span. FAILED is the cluster's doing (node, boot), ENDED with an exit status the customer's.
+ * UNKNOWN: the accounting has no end for a job that Slurm does not know any more; `to` is when it was last known to
+ * run, until the accounting is mended. `gpu` with several types in one job: "a100+h100". Whole seconds.
+ *
+ * nodes: `up` is what the node itself answers, asked at its slurmd's port, and what Slurm thinks of it. `down_since` is
+ * when it last answered us; of a node that never did, when Slurm gave it up. Several types in one node are several
+ * rows. Drained nodes answer, but hold nothing that could be sold: gpus is 0.
+ *
+ * admit: an account of the customer with our user in it, allowed all QOS of the options; the limit counts from now. */
 
 /* The account of a customer: prefix, then letters a to z, digits and '-' as they are, each other byte as '_' and two
  * hexadecimal digits, because Slurm folds capitals and has no other characters. ERR_LIMIT: over 200 bytes. */

@@ -8,7 +8,9 @@
 
 #include "base/file.h"
 #include "sell/slurm.h"
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,6 +162,71 @@ static void anothers_comment_is_not_a_lease(void **state) {
   assert_int_equal(runs(w, 1795270000, &run), 1);
   assert_int_equal(run[0].lease.len, 0);
   assert_true(slice_is(run[0].customer, "acme"));
+}
+
+/* Asked from after midnight, what began before is one run from its beginning: sacct alone would begin at 00:00. */
+static void midnight_parts_nothing(void **state) {
+  struct world *w = *state;
+  struct engine_run *run = NULL;
+  const char *row = ROW("1", "5", "root", "COMPLETED", "1795219190", "1795219190", "1795219230", "train", "");
+  put(w, "rows", row);
+  clock_set_test((instant){1795219300 * NS_PER_S});
+  assert_int_equal(runs(w, 1795219220, &run), 1); /* 2026-11-21T00:00:20Z */
+  assert_int_equal(run[0].from.ns, 1795219190 * NS_PER_S);
+  assert_int_equal(run[0].to.ns - run[0].from.ns, 40 * NS_PER_S);
+  assert_non_null(strstr(logged(w, "sacct").ptr, "--starttime=2026-11-21T00:00:20 "));
+  assert_non_null(strstr(logged(w, "sacct").ptr, " --duplicates "));
+}
+
+static int listener(uint16_t *port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 8) == 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+  *port = ntohs(address.sin_port);
+  return fd;
+}
+
+static const struct engine_node *node(struct world *w, const char *name) {
+  struct engine_node *nodes = NULL;
+  size_t count = 0;
+  struct error err = {0};
+  assert_true(w->engine->driver->nodes(w->engine, w->arena, &nodes, &count, &err));
+  for (size_t i = 0; i < count; i++) {
+    if (slice_is(nodes[i].name, name)) return &nodes[i];
+  }
+  return NULL;
+}
+
+/* Slurm says IDLE all the while: we see it die, and since when it has been silent. */
+static void a_dead_node_is_seen_by_our_own_heartbeat(void **state) {
+  struct world *w = *state;
+  uint16_t port = 0;
+  int fd = listener(&port);
+  put(w, "config",
+      arena_printf(w->arena,
+                   "NodeName=gpu01 Gres=gpu:h100:8(S:0,1),gpu:a100:2,shard:4 NodeAddr=127.0.0.1 Port=%u State=IDLE\n"
+                   "NodeName=gpu02 Gres=gpu:8 NodeAddr=127.0.0.1 Port=%u State=DOWN* Partitions=gpu  "
+                   "Reason=Not responding [slurm@1795270000]\n"
+                   "NodeName=gpu03 Gres=gpu:8 NodeAddr=127.0.0.1 Port=%u State=IDLE+DRAIN\n"
+                   "NodeName=cpu01 Gres=(null) NodeAddr=127.0.0.1 Port=%u State=IDLE\n",
+                   port, port, port, port));
+  assert_true(node(w, "gpu01")->up);
+  assert_true(slice_is(node(w, "gpu01")->gpu, "h100"));
+  assert_true(node(w, "gpu01")->gpus.e9 == 8 * QUANTITY_E9);
+  assert_true(slice_is(node(w, "gpu01")[1].gpu, "a100"));
+  assert_false(node(w, "gpu02")->up);
+  assert_int_equal(node(w, "gpu02")->down_since.ns, 1795270000 * NS_PER_S);
+  assert_true(node(w, "gpu03")->up);
+  assert_true(node(w, "gpu03")->gpus.e9 == 0);
+  assert_null(node(w, "cpu01"));
+  close(fd);
+  clock_set_test((instant){1795271460 * NS_PER_S});
+  assert_false(node(w, "gpu01")->up);
+  assert_int_equal(node(w, "gpu01")->down_since.ns, 1795271400 * NS_PER_S);
+  clock_set_test((instant){1795271520 * NS_PER_S});
+  assert_int_equal(node(w, "gpu01")->down_since.ns, 1795271400 * NS_PER_S);
 }
 
 /* The accounting lost its end: what is told ends when Slurm was last seen to know it, and the truth is taken later. */
@@ -355,6 +422,8 @@ static void options_are_looked_at(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_runs_number_does_not_depend_on_the_question, begin, end),
+      cmocka_unit_test_setup_teardown(midnight_parts_nothing, begin, end),
+      cmocka_unit_test_setup_teardown(a_dead_node_is_seen_by_our_own_heartbeat, begin, end),
       cmocka_unit_test_setup_teardown(anothers_comment_is_not_a_lease, begin, end),
       cmocka_unit_test_setup_teardown(a_runaway_does_not_run_for_ever, begin, end),
       cmocka_unit_test_setup_teardown(a_run_ends_before_the_next, begin, end),
