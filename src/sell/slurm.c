@@ -11,7 +11,7 @@
 static void slurm_close(struct engine *engine) {
   struct slurm *slurm = (struct slurm *)engine;
   vec_free(&slurm->open_rows);
-  vec_free(&slurm->pulses);
+  map_free(&slurm->pulses);
   arena_free(slurm->arena);
   free(slurm);
 }

@@ -52,11 +52,12 @@ static bool has_word(slice state, const char *word) {
 }
 
 static struct slurm_pulse *pulse_of(struct slurm *slurm, slice name) {
-  for (size_t i = 0; i < slurm->pulses.count; i++) {
-    if (slice_eq(slurm->pulses.items[i].name, name)) return &slurm->pulses.items[i];
+  struct slurm_pulse *pulse = map_get(&slurm->pulses, name);
+  if (!pulse) {
+    pulse = arena_alloc(slurm->arena, sizeof *pulse);
+    *map_put(&slurm->pulses, arena_copy(slurm->arena, name)) = pulse;
   }
-  vec_push(&slurm->pulses, (struct slurm_pulse){arena_copy(slurm->arena, name), {0}});
-  return &slurm->pulses.items[slurm->pulses.count - 1];
+  return pulse;
 }
 
 /* Slurm marks with '*' who does not answer it, even where the port still takes calls. */
@@ -64,14 +65,14 @@ static struct engine_node judge(struct slurm *slurm, const struct slurm_node *no
   struct slurm_pulse *pulse = pulse_of(slurm, node->name);
   bool answers = node->answers && !has_word(node->state, "*") && !has_word(node->state, "NOT_RESPONDING");
   bool given_up = has_word(node->state, "DOWN") || has_word(node->state, "FAIL");
-  struct engine_node node_now = {.name = node->name, .up = answers && !given_up, .down_since = INSTANT_MAX};
-  if (!node_now.up) {
-    node_now.down_since = time_earlier(node->reason_at, now);
-    if (pulse->last_answer.ns) node_now.down_since = time_earlier(node_now.down_since, pulse->last_answer);
+  struct engine_node seen = {.name = node->name, .up = answers && !given_up, .down_since = INSTANT_MAX};
+  if (!seen.up) {
+    seen.down_since = time_earlier(node->reason_at, now);
+    if (pulse->last_answer.ns) seen.down_since = time_earlier(seen.down_since, pulse->last_answer);
   } else {
     pulse->last_answer = now;
   }
-  return node_now;
+  return seen;
 }
 
 /* "gpu:h100:8(S:0-1)", "gpu:4": type and count; false for what is no GPU. */
@@ -97,14 +98,14 @@ static slice next_gres(slice *rest) {
 }
 
 static size_t tell_node(struct slurm *slurm, const struct slurm_node *node, instant now, struct engine_node *to) {
-  struct engine_node node_now = judge(slurm, node, now);
+  struct engine_node seen = judge(slurm, node, now);
   bool drained = has_word(node->state, "DRAIN") || has_word(node->state, "MAINT");
   size_t count = 0;
   for (slice rest = node->gres; rest.len;) {
     uint64_t gpus = 0;
-    if (!read_gres(next_gres(&rest), &node_now.gpu, &gpus)) continue;
-    node_now.gpus.e9 = drained ? 0 : (int128)gpus * QUANTITY_E9;
-    if (to) to[count] = node_now;
+    if (!read_gres(next_gres(&rest), &seen.gpu, &gpus)) continue;
+    seen.gpus.e9 = drained ? 0 : (int128)gpus * QUANTITY_E9;
+    if (to) to[count] = seen;
     count++;
   }
   return count;

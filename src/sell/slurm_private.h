@@ -1,6 +1,7 @@
 /* Inside the Slurm engine: its state, how its programs are asked, and the parsers of what they print. */
 #ifndef METERHOUSE_SELL_SLURM_PRIVATE_H
 #define METERHOUSE_SELL_SLURM_PRIVATE_H
+#include "base/hash.h"
 #include "sell/slurm.h"
 
 #define SLURM_OUTPUT_BYTES_MAX ((size_t)256 << 20)
@@ -17,7 +18,6 @@ struct slurm_open_row {
 };
 /* What we know of a node by asking it ourselves. */
 struct slurm_pulse {
-  slice name;
   instant last_answer; /* ns 0: never */
 };
 struct slurm {
@@ -27,7 +27,7 @@ struct slurm {
   const char *environment[8];
   bool settings_fit;
   VEC(struct slurm_open_row) open_rows; /* by row */
-  VEC(struct slurm_pulse) pulses;
+  struct map pulses;                    /* struct slurm_pulse by the node's name */
 };
 
 /* ---- asking (slurm_ask.c) ---- */

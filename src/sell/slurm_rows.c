@@ -1,6 +1,5 @@
 /* Rows of Slurm's accounting as sacct prints them, read so that no text of a customer's can pass for a field or a row.
  */
-#include "base/hash.h"
 #include "sell/slurm_private.h"
 #include <stdlib.h>
 

@@ -1,6 +1,5 @@
 /* What was delivered: rows of the accounting as runs, each lease's numbered from its first, open ones held against what
  * Slurm itself knows. */
-#include "base/hash.h"
 #include "sell/slurm_private.h"
 #include <stdlib.h>
 
