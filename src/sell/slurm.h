@@ -45,7 +45,7 @@ MUST_USE bool slurm_check_settings(struct engine *engine, told *to, void *contex
  * anything is an empty span. FAILED is the cluster's doing (node, boot), ENDED with an exit status the customer's.
  * UNKNOWN: the accounting has no end for a job that Slurm does not know any more; `to` is when it was last known to
  * run, until the accounting is mended. `gpu` with several types in one job: "a100+h100". `class` is by QOS,
- * on_demand for one that is not in the options. Whole seconds.
+ * on_demand for one that is not in the options. Whole seconds. `exit_status` of what was cancelled may come later.
  *
  * nodes: `up` is what the node itself answers, asked at its slurmd's port, and what Slurm thinks of it. `down_since` is
  * when it last answered us; of a node that never did, when Slurm gave it up. Several types in one node are several
