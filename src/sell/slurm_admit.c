@@ -135,7 +135,8 @@ static bool fence(struct admission *a, int64_t gpu_minutes, struct error *err) {
         !slurm_parse_used(out, slice_of(a->slurm->options.cluster), slice_of(a->account), &used, err)) {
       return false;
     }
-    limit = arena_printf(a->arena, "%llu", (unsigned long long)(used + (uint64_t)gpu_minutes));
+    uint64_t allowed = used + (uint64_t)gpu_minutes;
+    limit = arena_printf(a->arena, "%llu", (unsigned long long)allowed);
   } else if (!a->limit.len) {
     return true;
   }
