@@ -157,6 +157,7 @@ slice slurm_row_lease(const struct slurm_row *row, const char *user) {
 }
 
 static bool next_field(slice *rest, slice separator, slice *field) {
+  must(separator.ptr && separator.len);
   const char *end = rest->len ? memmem(rest->ptr, rest->len, separator.ptr, separator.len) : NULL;
   if (!end) return false;
   *field = (slice){rest->ptr, (size_t)(end - rest->ptr)};
