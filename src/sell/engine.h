@@ -23,7 +23,8 @@ struct engine_request {
 };
 enum engine_state { ENGINE_UNKNOWN, ENGINE_PENDING, ENGINE_RUNNING, ENGINE_ENDED, ENGINE_PREEMPTED, ENGINE_FAILED };
 const char *engine_state_name(enum engine_state state);
-/* One stretch in which an allocation held GPUs; a requeued one has several. Keyed by (lease, number). */
+/* One stretch in which an allocation held GPUs; a requeued one has several. Keyed by (lease, number), or without a
+ * lease by its reference. */
 struct engine_run {
   slice lease;     /* empty: started past us, by the customer straight at the engine */
   slice customer;  /* by the engine's account; empty: not known */
