@@ -44,7 +44,7 @@ static struct held *any_held(struct expected *m) {
 
 static void begin_one(struct expected *m) {
   struct held *l = &m->leases[m->count];
-  struct engine_run run;
+  struct engine_run run = {0};
   snprintf(l->name, sizeof l->name, "l%zu", m->count);
   l->gpus.e9 = m->shares ? QUANTITY_E9 >> random_below(&m->random, 3)
                          : (int128)(1 + random_below(&m->random, GPUS)) * QUANTITY_E9;
@@ -69,7 +69,7 @@ static void begin_one(struct expected *m) {
 }
 
 static void note_end(struct expected *m, struct held *l, instant not_before, instant not_after) {
-  struct engine_run run;
+  struct engine_run run = {0};
   expect(m, world_wait_ended(&m->world, l->name, &run), "does not end");
   expect(m, run.to.ns >= not_before.ns && run.to.ns >= l->from.ns && run.to.ns <= not_after.ns,
          "ends at another moment");
@@ -106,7 +106,7 @@ static void kill_one(struct expected *m, struct held *l) {
 static void ask_again(struct expected *m) {
   if (m->count > 0) {
     struct held *l = &m->leases[random_below(&m->random, m->count)];
-    struct engine_run run;
+    struct engine_run run = {0};
     expect(m, world_find(&m->world, l->name, &run) && run.number == 1, "is not told");
     expect(m, m->world.engine->driver->stop(m->world.engine, slice_of("l0"), 0, &m->world.err) || m->count == 0,
            "ending again is refused");

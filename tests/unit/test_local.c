@@ -42,7 +42,7 @@ static void a_command_runs_with_its_gpus_and_nothing_of_ours(void **state) {
   setenv("SECRET_OF_OURS", "hush", 1);
   struct local_world *w = open_world(8);
   struct engine_request r = world_request("l1", "env; pwd; echo \"it's\" $((1+1)) >&2; exit 7");
-  struct engine_run run;
+  struct engine_run run = {0};
   r.gpus = (quantity){2 * QUANTITY_E9};
   instant before = local_now();
   done(world_run(w, &r), w);
@@ -69,7 +69,7 @@ static void the_same_lease_is_the_same_allocation(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "echo once >>count");
-  struct engine_run run;
+  struct engine_run run = {0};
   slice first, again;
   done(w->engine->driver->start(w->engine, w->arena, &r, &first, &w->err), w);
   done(w->engine->driver->start(w->engine, w->arena, &r, &again, &w->err), w);
@@ -88,7 +88,7 @@ static void gpus_are_held_until_the_stop(void **state) {
   (void)state;
   struct local_world *w = open_world(2);
   struct engine_request r = world_request("h1", ""), more = world_request("h2", ""), all = world_request("h3", "");
-  struct engine_run run;
+  struct engine_run run = {0};
   r.gpus = more.gpus = (quantity){QUANTITY_E9 / 2};
   all.gpus = (quantity){2 * QUANTITY_E9};
   done(world_run(w, &r), w);
@@ -115,7 +115,7 @@ static void notice_reaches_who_listens(void **state) {
   struct local_world *w = open_world(2);
   struct engine_request r = world_request("spot", "trap 'echo noted' USR1; trap 'echo gone; exit 3' TERM; echo ready; "
                                                   "while :; do sleep 0.05; done");
-  struct engine_run run, deaf;
+  struct engine_run run = {0}, deaf = {0};
   r.class = CLASS_SPOT;
   done(world_run(w, &r), w);
   r.lease = SLICE("deaf");
@@ -151,7 +151,7 @@ static void nothing_of_a_command_is_left(void **state) {
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "setsid sh -c 'echo $$ >daemon; exec sleep 600' & sleep 600 & "
                                                 "while [ ! -s daemon ]; do sleep 0.02; done; echo ready; wait");
-  struct engine_run run;
+  struct engine_run run = {0};
   done(world_run(w, &r), w);
   world_wait_output(w, "l1", "lease.out", "ready");
   const char *daemon = world_output(w, "l1", "daemon");
@@ -174,7 +174,7 @@ static void ends_are_kept_to_the_nanosecond(void **state) {
   (void)state;
   struct local_world *w = open_world(3);
   struct engine_request r = world_request("held", ""), c = world_request("runs", "sleep 600");
-  struct engine_run run;
+  struct engine_run run = {0};
   const instant end = {local_now().ns + 1500 * MS + 123};
   r.ends = c.ends = end;
   done(world_run(w, &r), w);
@@ -260,7 +260,7 @@ static void what_can_not_be_started_is_not_billed(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "true");
-  struct engine_run run;
+  struct engine_run run = {0};
   r.directory = SLICE("/nowhere/at/all");
   refused(world_run(w, &r), w, ERR_INVALID, "/nowhere/at/all");
   refused(world_run(w, &r), w, ERR_INVALID, "/nowhere/at/all");
@@ -301,7 +301,7 @@ static void commands_run_as_the_user_who_was_named(void **state) {
   }
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "id -un; cat ../../allocations/l1/order.json || echo kept out");
-  struct engine_run run;
+  struct engine_run run = {0};
   done(world_run(w, &r), w);
   assert_true(world_wait_ended(w, "l1", &run));
   const char *out = world_output(w, "l1", "lease.out");
@@ -314,7 +314,7 @@ static void what_ended_long_ago_is_forgotten(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "true");
-  struct engine_run run;
+  struct engine_run run = {0};
   struct engine_run *runs;
   size_t count;
   done(world_run(w, &r), w);
@@ -368,7 +368,7 @@ static void a_cgroup_is_used_where_it_may_be(void **state) {
   done(stop(w, "l1", 0), w);
   /* also when what held it is killed, and the command has taken its mark off */
   struct local_started started;
-  struct engine_run run;
+  struct engine_run run = {0};
   r.lease = SLICE("l2");
   r.command = SLICE("exec env -i sleep 600");
   done(world_run(w, &r), w);

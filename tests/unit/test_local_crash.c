@@ -61,7 +61,7 @@ static void a_killed_supervisor_counts_to_its_last_beat(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "setsid sleep 600 & echo $! >daemon; echo ready; wait");
-  struct engine_run run, again;
+  struct engine_run run = {0}, again = {0};
   done(world_run(w, &r), w);
   world_wait_output(w, "l1", "lease.out", "ready");
   pid_t daemon = (pid_t)strtol(world_output(w, "l1", "daemon"), NULL, 10);
@@ -88,7 +88,7 @@ static void what_ended_meanwhile_is_found_with_its_time(void **state) {
   (void)state;
   struct local_world *w = open_world(2);
   struct engine_request r = world_request("l1", "sleep 0.1; exit 4"), hold = world_request("l2", "");
-  struct engine_run run, held, again;
+  struct engine_run run = {0}, held = {0}, again = {0};
   done(world_run(w, &r), w);
   done(world_run(w, &hold), w);
   assert_true(world_find(w, "l2", &held));
@@ -128,7 +128,7 @@ static void nothing_starts_twice_whenever_we_are_killed(void **state) {
   for (int i = 0; i < CRASHES; i++) {
     snprintf(lease, sizeof lease, "l%d", i);
     struct engine_request r = world_request(lease, "echo once >>count; sleep 0.1");
-    struct engine_run run, again;
+    struct engine_run run = {0}, again = {0};
     int raw;
     world_close(w);
     pid_t pid = start_in_a_child(w, &r);
@@ -170,7 +170,7 @@ static void of_many_supervisors_one_begins(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("model", "true");
-  struct engine_run run;
+  struct engine_run run = {0};
   char from[256], text_path[256];
   slice order;
   done(world_run(w, &r), w);
@@ -206,7 +206,7 @@ static void an_order_that_was_never_begun_is_withdrawn(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "");
-  struct engine_run run;
+  struct engine_run run = {0};
   char path[256], other[256];
   struct local_order o;
   done(world_run(w, &r), w);
@@ -233,7 +233,7 @@ static void a_number_that_came_again_is_not_taken_for_it(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "");
-  struct engine_run run;
+  struct engine_run run = {0};
   char folder[256];
   done(world_run(w, &r), w);
   struct process supervisor = supervisor_of(w, "l1");
@@ -270,7 +270,7 @@ static void a_wish_is_found_without_a_signal(void **state) {
   (void)state;
   struct local_world *w = open_world(1);
   struct engine_request r = world_request("l1", "sleep 600");
-  struct engine_run run;
+  struct engine_run run = {0};
   char folder[256];
   done(world_run(w, &r), w);
   instant now = local_now();
@@ -286,7 +286,7 @@ static void a_machine_that_goes_down_ends_it_orderly(void **state) {
   struct local_world *w = open_world(1);
   struct engine_request r =
       world_request("l1", "trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done");
-  struct engine_run run;
+  struct engine_run run = {0};
   done(world_run(w, &r), w);
   world_wait_output(w, "l1", "lease.out", "ready");
   struct process supervisor = supervisor_of(w, "l1");
