@@ -35,7 +35,7 @@ static void whole_gpus_are_held_and_measured(void **state) {
   (void)state;
   struct local_world *w = open_world("");
   struct engine_request r = world_request("l1", "echo $CUDA_VISIBLE_DEVICES/$METERHOUSE_FAKE_GPUS");
-  struct engine_run run;
+  struct engine_run run = {0};
   struct engine_node *nodes;
   struct local_sample *s;
   size_t count;
@@ -81,7 +81,7 @@ static void parts_are_held_by_their_profile(void **state) {
   (void)state;
   struct local_world *w = open_world("mig");
   struct engine_request r = world_request("l1", "");
-  struct engine_run run;
+  struct engine_run run = {0};
   struct local_sample *s;
   struct engine_node *nodes;
   size_t count;
