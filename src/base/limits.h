@@ -23,7 +23,7 @@
   X(LIMIT_COMMIT_BYTES, "commit_bytes", 16 << 20, 0, "what is written in one step, so that none waits long for it")    \
   X(LIMIT_BODIES_BYTES, "bodies_bytes", 256 << 20, 0,                                                                  \
     "all bodies under way; beyond it, what is sent waits to be read")                                                  \
-  X(LIMIT_CONNECTIONS, "connections", 16384, 0, "open connections; further ones wait to be accepted")                   \
+  X(LIMIT_CONNECTIONS, "connections", 16384, 0, "open connections; further ones wait to be accepted")                  \
   X(LIMIT_REQUEST_TIMEOUT_S, "request_timeout_seconds", 120, 0, "silence in the midst of a request or between two")    \
   X(LIMIT_RETRY_AFTER_S, "retry_after_seconds", 1, 429, "what Retry-After says with 429 and 503")
 

@@ -177,9 +177,9 @@ MUST_USE bool commitment_states(struct arena *arena, struct db *db, slice custom
  * "customer/ID/receivable" to "revenue/PRODUCT", tax to "tax/NAME", rounding to or from "rounding", credit from its
  * pocket to the receivable; what commitments buy and draw to and from account_commitment, what expires of them from
  * there to "revenue/breakage". What was reserved for
- * its usage ends first (credit_unbilled_end). The credit is taken from its grants: ERR_CONFLICT when one has less by now, then the
- * draft is to be made anew. What is covered by credit is paid at once. When the customer already has a finalized (not
- * void) invoice of this period `*existed` is set and that one's id is returned: never two.
+ * its usage ends first (credit_unbilled_end). The credit is taken from its grants: ERR_CONFLICT when one has less by
+ * now, then the draft is to be made anew. What is covered by credit is paid at once. When the customer already has a
+ * finalized (not void) invoice of this period `*existed` is set and that one's id is returned: never two.
  */
 MUST_USE bool invoice_finalize(struct arena *arena, struct db *db, struct ledger *ledger, struct invoice *draft,
                                instant now, uint64_t journal_position, bool *existed, slice *id, struct error *err);
