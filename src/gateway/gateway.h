@@ -17,7 +17,7 @@ const struct http_route *gateway_routes(struct gateway *gateway, size_t *count);
 /* Problems under /v1/ that the server itself answers, in the shape of OpenAI or Anthropic; for http_options. */
 void gateway_problem(struct http_request *r, int status, const char *code, const char *detail);
 /* Frees what an edge kept for it; for http_options. */
-void gateway_edge_free(void *edge);
+void gateway_edge_free(void *held);
 /* Ends its own thread; to be called after the server has stopped and before the core does. NULL is fine. */
 void gateway_stop(struct gateway *gateway);
 /* After the core has stopped. NULL is fine. */
