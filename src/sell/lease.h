@@ -59,7 +59,7 @@ const struct pool_calendar *leases_pools(const struct leases *leases, size_t *co
 const struct pool_calendar *leases_pool(const struct leases *leases, slice name); /* NULL: not sold */
 
 /* ---- quotes ---- */
-struct quote_request {
+struct lease_quote_request {
   const struct customer *customer;
   slice pool;
   enum pool_class class;
@@ -67,7 +67,7 @@ struct quote_request {
   struct period span; /* from before now: now; `to` INSTANT_MAX is refused, a quote has a total */
   int64_t valid_s;    /* 0: LEASE_QUOTE_S */
 };
-struct quote {
+struct lease_quote {
   slice id, lease, currency;
   instant expires;
   bool used;
@@ -75,17 +75,18 @@ struct quote {
 };
 /* Prices it and holds the capacity until it expires. ERR_LIMIT: there is no room, with what is free. ERR_INVALID: a
  * pool, class, number of units or time that is not sold. In the arena. */
-MUST_USE bool quote_make(struct leases *leases, struct arena *arena, const struct quote_request *request, instant now,
-                         struct quote *out, struct error *err);
+MUST_USE bool lease_quote_make(struct leases *leases, struct arena *arena, const struct lease_quote_request *request,
+                               instant now, struct lease_quote *out, struct error *err);
 /* Once, by its customer: the lease is pending from then on, and the minimum charge is held on the customer's credit.
  * ERR_CONFLICT: used before, or expired. ERR_FUNDS: credit and credit line do not cover the minimum charge.
  * ERR_NOT_FOUND. */
-MUST_USE bool quote_take(struct leases *leases, struct arena *arena, slice quote, slice customer, instant now,
-                         struct lease *out, struct error *err);
+MUST_USE bool lease_quote_take(struct leases *leases, struct arena *arena, slice quote, slice customer, instant now,
+                               struct lease *out, struct error *err);
 /* Those that were not used in time end, and their capacity is free. *count: how many. */
-MUST_USE bool quotes_expire(struct leases *leases, instant now, size_t *count, struct error *err);
+MUST_USE bool lease_quotes_expire(struct leases *leases, instant now, size_t *count, struct error *err);
 /* ERR_NOT_FOUND. In the arena. */
-MUST_USE bool quote_find(struct db *db, struct arena *arena, slice id, struct quote *out, struct error *err);
+MUST_USE bool lease_quote_find(struct db *db, struct arena *arena, slice id, struct lease_quote *out,
+                               struct error *err);
 
 /* ---- the life of a lease ---- */
 /* The one place where states change: keeps the move with its time and reason, frees or takes the calendar, lets go of

@@ -19,7 +19,7 @@ MUST_USE bool lease_insert(struct db *db, const struct lease *lease, struct erro
 MUST_USE bool lease_update(struct db *db, const struct lease *lease, struct error *err);
 MUST_USE bool lease_of_reference(struct db *db, struct arena *arena, slice reference, bool *found, struct lease *out,
                                  struct error *err);
-MUST_USE bool quote_insert(struct db *db, const struct quote *quote, struct error *err);
+MUST_USE bool lease_quote_insert(struct db *db, const struct lease_quote *quote, struct error *err);
 struct run_row {
   slice lease;
   struct lease_run of;

@@ -15,7 +15,7 @@ static bool is_a_term(const struct customer *customer, const struct class_terms 
   return false;
 }
 
-static bool check_span(const struct quote_request *r, const struct pool *pool, struct period span, instant now,
+static bool check_span(const struct lease_quote_request *r, const struct pool *pool, struct period span, instant now,
                        struct error *err) {
   char text[2][TIME_TEXT_MAX];
   if (span.from.ns < now.ns) {
@@ -33,7 +33,7 @@ static bool check_span(const struct quote_request *r, const struct pool *pool, s
                    time_format(span.to, text[0]), SLICE_ARG(pool->name));
 }
 
-static bool check_request(const struct quote_request *r, const struct pool_calendar *pool, struct period span,
+static bool check_request(const struct lease_quote_request *r, const struct pool_calendar *pool, struct period span,
                           instant now, struct error *err) {
   if (pool == NULL) {
     return error_set(err, ERR_INVALID, "pool: there is none \"" SLICE_FMT "\" that is sold", SLICE_ARG(r->pool));
@@ -58,7 +58,7 @@ static bool leaves_spare(const struct pool_calendar *pool, const struct lease *l
 }
 
 static bool price_quote(const struct leases *leases, const struct customer *customer, const struct held *held,
-                        struct period span, struct quote *out, struct error *err) {
+                        struct period span, struct lease_quote *out, struct error *err) {
   struct held_cost all, least;
   const struct period shortest = {span.from, {span.from.ns + held_least_ns(&held->pool->classes[held->class])}};
   if (!held_cost(leases->catalog, customer, held, span, &all, err) ||
@@ -77,13 +77,13 @@ static slice new_id(struct arena *arena, const char *prefix) {
   return arena_copy(arena, slice_of(id_new(prefix, text)));
 }
 
-bool quote_make(struct leases *leases, struct arena *arena, const struct quote_request *r, instant now,
-                struct quote *out, struct error *err) {
+bool lease_quote_make(struct leases *leases, struct arena *arena, const struct lease_quote_request *r, instant now,
+                      struct lease_quote *out, struct error *err) {
   const struct pool_calendar *pool = leases_pool(leases, r->pool);
   const struct period span = {r->span.from.ns == 0 ? now : r->span.from, r->span.to};
   size_t expired;
-  *out = (struct quote){0};
-  if (!check_request(r, pool, span, now, err) || !quotes_expire(leases, now, &expired, err)) {
+  *out = (struct lease_quote){0};
+  if (!check_request(r, pool, span, now, err) || !lease_quotes_expire(leases, now, &expired, err)) {
     return false;
   }
   const struct held held = {pool->pool, r->class, r->units};
@@ -106,7 +106,7 @@ bool quote_make(struct leases *leases, struct arena *arena, const struct quote_r
                               .minimum = out->minimum,
                               .currency = out->currency};
   return leaves_spare(pool, &lease, err) && lease_insert(book_db(leases->book), &lease, err) &&
-         quote_insert(book_db(leases->book), out, err) && place_lease(leases, &lease, span, err);
+         lease_quote_insert(book_db(leases->book), out, err) && place_lease(leases, &lease, span, err);
 }
 
 /* ---- those that nobody took ---- */
@@ -123,7 +123,7 @@ static bool take_expired(const struct db_row *row, void *context, struct error *
   return true;
 }
 
-bool quotes_expire(struct leases *leases, instant now, size_t *count, struct error *err) {
+bool lease_quotes_expire(struct leases *leases, instant now, size_t *count, struct error *err) {
   struct expired e = {.arena = arena_new()};
   bool ok = db_query(book_db(leases->book),
                      "SELECT lease.id FROM lease JOIN quote ON quote.lease = lease.id"
@@ -220,7 +220,7 @@ static bool admit(struct leases *leases, struct lease *lease, instant now, struc
 
 /* ---- taking one ---- */
 
-static bool check_quote(const struct quote *q, instant now, struct error *err) {
+static bool check_quote(const struct lease_quote *q, instant now, struct error *err) {
   char text[TIME_TEXT_MAX];
   if (q->used) {
     return error_set(err, ERR_CONFLICT, "quote " SLICE_FMT " was used: lease " SLICE_FMT " came of it",
@@ -230,11 +230,11 @@ static bool check_quote(const struct quote *q, instant now, struct error *err) {
                                              SLICE_ARG(q->id), time_format(q->expires, text));
 }
 
-bool quote_take(struct leases *leases, struct arena *arena, slice quote, slice customer, instant now, struct lease *out,
-                struct error *err) {
+bool lease_quote_take(struct leases *leases, struct arena *arena, slice quote, slice customer, instant now,
+                      struct lease *out, struct error *err) {
   struct db *db = book_db(leases->book);
-  struct quote q;
-  if (!quote_find(db, arena, quote, &q, err) || !lease_find(db, arena, q.lease, out, err)) {
+  struct lease_quote q;
+  if (!lease_quote_find(db, arena, quote, &q, err) || !lease_find(db, arena, q.lease, out, err)) {
     return false;
   }
   if (!slice_eq(out->customer, customer)) {

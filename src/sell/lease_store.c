@@ -120,24 +120,24 @@ bool lease_update(struct db *db, const struct lease *l, struct error *err) {
 
 struct taking_quote {
   struct arena *arena;
-  struct quote *quote;
+  struct lease_quote *quote;
   bool found;
 };
 
 static bool take_quote(const struct db_row *row, void *context, struct error *err) {
   struct taking_quote *t = context;
-  struct quote *q = t->quote;
-  *q = (struct quote){.id = arena_copy(t->arena, db_bytes(row, 0)),
-                      .lease = arena_copy(t->arena, db_bytes(row, 1)),
-                      .expires = {db_int(row, 2)},
-                      .used = db_int(row, 3) != 0,
-                      .currency = arena_copy(t->arena, db_bytes(row, 8))};
+  struct lease_quote *q = t->quote;
+  *q = (struct lease_quote){.id = arena_copy(t->arena, db_bytes(row, 0)),
+                            .lease = arena_copy(t->arena, db_bytes(row, 1)),
+                            .expires = {db_int(row, 2)},
+                            .used = db_int(row, 3) != 0,
+                            .currency = arena_copy(t->arena, db_bytes(row, 8))};
   t->found = true;
   return db_amount(row, 4, &q->unit_hour, err) && db_amount(row, 5, &q->total, err) &&
          db_amount(row, 6, &q->with_tax, err) && db_amount(row, 7, &q->minimum, err);
 }
 
-bool quote_find(struct db *db, struct arena *arena, slice id, struct quote *out, struct error *err) {
+bool lease_quote_find(struct db *db, struct arena *arena, slice id, struct lease_quote *out, struct error *err) {
   struct taking_quote t = {.arena = arena, .quote = out};
   if (!db_query(db,
                 "SELECT quote.id, lease, expires, used, unit_hour, total, with_tax, minimum, currency FROM quote"
@@ -148,7 +148,7 @@ bool quote_find(struct db *db, struct arena *arena, slice id, struct quote *out,
   return t.found || error_set(err, ERR_NOT_FOUND, "there is no quote \"" SLICE_FMT "\"", SLICE_ARG(id));
 }
 
-bool quote_insert(struct db *db, const struct quote *q, struct error *err) {
+bool lease_quote_insert(struct db *db, const struct lease_quote *q, struct error *err) {
   return db_run(
       db, "INSERT INTO quote(id, lease, expires, used, unit_hour, total, with_tax) VALUES($1, $2, $3, 0, $4, $5, $6)",
       DB_VALUES(DB_T(q->id), DB_T(q->lease), DB_I(q->expires.ns), DB_A(q->unit_hour), DB_A(q->total),
