@@ -68,7 +68,7 @@ static const struct db_migration book_migrations[] = {
      " class INTEGER NOT NULL, state INTEGER NOT NULL, units INTEGER NOT NULL, starts INTEGER NOT NULL,"
      " ends INTEGER NOT NULL, reference TEXT NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL,"
      " why TEXT NOT NULL, last_run INTEGER NOT NULL, minimum TEXT NOT NULL, held TEXT NOT NULL,"
-     " accrued TEXT NOT NULL, currency TEXT NOT NULL);"
+     " accrued TEXT NOT NULL, currency TEXT NOT NULL, placed_from INTEGER NOT NULL, placed_to INTEGER NOT NULL);"
      "CREATE INDEX lease_customer ON lease(customer, id);"
      "CREATE INDEX lease_state ON lease(state, id);"
      "CREATE UNIQUE INDEX lease_direct ON lease(reference) WHERE kind = 1;"

@@ -1,4 +1,5 @@
 /* The object, its calendars, and the one function by which states of leases change. */
+#include "base/log.h"
 #include "sell/lease_private.h"
 #include <stdlib.h>
 
@@ -74,28 +75,49 @@ static struct calendar *calendar_of_pool(const struct pool *pool) {
   return calendar;
 }
 
-bool place_lease(const struct leases *leases, const struct lease *lease, struct period span, struct error *err) {
+bool place_lease(const struct leases *leases, struct lease *lease, struct period span, struct error *err) {
   struct calendar *calendar = calendar_of(leases, lease->pool);
   const struct calendar_entry entry = {lease->id, offer_layer(lease->class), span.from, span.to, lease->units};
-  return calendar != NULL && calendar_put(calendar, &entry, offer_preempts(lease->class), NULL, err);
-}
-
-static bool place_held(void *context, const struct lease *lease, struct error *err) {
-  const struct leases *leases = context;
-  struct error why = {0};
-  (void)err;
-  if (lease->state <= LEASE_ACTIVE) { /* what runs, runs: less may be there now than when it was sold */
-    (void)!place_lease(leases, lease, lease->span, &why);
+  lease->placed = (struct period){{0}, {0}};
+  if (calendar == NULL || !calendar_put(calendar, &entry, offer_preempts(lease->class), NULL, err)) {
+    return false;
   }
+  lease->placed = span;
   return true;
 }
 
+struct filling {
+  struct leases *leases;
+  enum calendar_layer layer;
+};
+
+static bool place_again(void *context, const struct lease *lease, struct error *err) {
+  const struct filling *f = context;
+  struct calendar *calendar = calendar_of(f->leases, lease->pool);
+  const struct calendar_entry entry = {lease->id, offer_layer(lease->class), lease->placed.from, lease->placed.to,
+                                       lease->units};
+  struct error why = {0};
+  if (calendar == NULL || entry.layer != f->layer || entry.from.ns >= entry.to.ns) {
+    return true;
+  }
+  if (!calendar_put(calendar, &entry, true, NULL, &why)) { /* the catalog may have fewer units now */
+    log_line(LOG_WARN, "leases", "lease " SLICE_FMT " has no room in its pool any more: %s", SLICE_ARG(lease->id),
+             why.message);
+  }
+  (void)err;
+  return true;
+}
+
+/* What was placed beside each other fits beside each other: spot first, for the others may take its room. */
 static bool fill(struct leases *leases, struct error *err) {
-  const enum lease_state held[] = {LEASE_ACTIVE, LEASE_PENDING, LEASE_QUOTED};
-  for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
-    const struct lease_query query = {.one_state = true, .state = held[i]};
-    if (!lease_list(book_db(leases->book), &query, place_held, leases, err)) {
-      return false;
+  const enum calendar_layer layers[] = {CALENDAR_SPOT, CALENDAR_FIRM};
+  for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
+    for (int state = LEASE_QUOTED; state <= LEASE_ACTIVE; state++) {
+      const struct lease_query query = {.one_state = true, .state = (enum lease_state)state};
+      struct filling f = {leases, layers[l]};
+      if (!lease_list(book_db(leases->book), &query, place_again, &f, err)) {
+        return false;
+      }
     }
   }
   return true;
@@ -153,7 +175,7 @@ bool lease_unhold(struct leases *leases, struct lease *lease, instant now, struc
 }
 
 /* What is over holds nothing any more; what runs again does, from then on, if there is room left. */
-static void move_in_calendar(const struct leases *leases, const struct lease *lease, enum lease_state was, instant at) {
+static void move_in_calendar(const struct leases *leases, struct lease *lease, enum lease_state was, instant at) {
   struct calendar *calendar = calendar_of(leases, lease->pool);
   struct error why = {0};
   if (calendar == NULL) {
@@ -183,11 +205,11 @@ bool lease_move(struct leases *leases, slice id, enum lease_state to, instant at
     lease.changed = now;
     lease.why = (slice){why.ptr, why.len < LEASE_WHY_BYTES_MAX ? why.len : LEASE_WHY_BYTES_MAX};
     ok = (to <= LEASE_ACTIVE || lease_unhold(leases, &lease, now, err)) &&
-         lease_update(book_db(leases->book), &lease, err) &&
          move_insert(book_db(leases->book), &lease, was, at, now, err);
   }
   if (ok) {
     move_in_calendar(leases, &lease, was, at);
+    ok = lease_update(book_db(leases->book), &lease, err);
   }
   arena_free(arena);
   return ok;
@@ -211,7 +233,7 @@ bool lease_extend(struct leases *leases, slice id, instant to, instant now, stru
     ok = error_set(err, ERR_INVALID, "the pool " SLICE_FMT " is not sold any more", SLICE_ARG(lease.pool));
   }
   if (ok) {
-    lease.span.to = to;
+    lease.span.to = lease.placed.to = to;
     lease.changed = now;
     ok = calendar_extend(calendar, id, to, offer_preempts(lease.class), NULL, err) &&
          lease_update(book_db(leases->book), &lease, err);

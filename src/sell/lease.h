@@ -35,9 +35,10 @@ struct lease {
   enum lease_kind kind;
   enum pool_class class;
   enum lease_state state;
-  quantity units;     /* DIRECT: of its last run */
-  struct period span; /* as agreed; `to` INSTANT_MAX: open */
-  slice reference;    /* the engine's name of what was started last; empty: nothing yet */
+  quantity units;       /* DIRECT: of its last run */
+  struct period span;   /* as agreed; `to` INSTANT_MAX: open */
+  struct period placed; /* in the calendar; empty: not, for it runs where there was no room */
+  slice reference;      /* the engine's name of what was started last; empty: nothing yet */
   instant created, changed;
   slice why;         /* of the last move; may be empty */
   uint32_t last_run; /* of lease_run; 0: none */

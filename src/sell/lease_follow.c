@@ -92,7 +92,7 @@ static bool find_sold(const struct following *f, const struct engine_run *r, boo
 }
 
 /* Room for what runs; when there is none it runs all the same, and is told. */
-static void place_direct(const struct following *f, const struct lease *lease) {
+static void place_direct(const struct following *f, struct lease *lease) {
   struct error why = {0};
   if (!place_lease(f->leases, lease, lease->span, &why)) {
     f->out->unplaced++;

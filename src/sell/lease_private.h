@@ -10,9 +10,8 @@ struct leases {
   size_t pool_count;
 };
 struct calendar *calendar_of(const struct leases *leases, slice pool);
-/* May be put where there is no room, when it runs already: false then, and nothing changed. */
-MUST_USE bool place_lease(const struct leases *leases, const struct lease *lease, struct period span,
-                          struct error *err);
+/* Into the calendar; ERR_LIMIT: no room. `placed` says what came of it. */
+MUST_USE bool place_lease(const struct leases *leases, struct lease *lease, struct period span, struct error *err);
 
 /* ---- rows ---- */
 MUST_USE bool lease_insert(struct db *db, const struct lease *lease, struct error *err);

@@ -94,19 +94,19 @@ bool lease_quote_make(struct leases *leases, struct arena *arena, const struct l
   out->lease = new_id(arena, "lea");
   out->currency = slice_of(r->customer->currency->code);
   out->expires.ns = now.ns + (r->valid_s ? r->valid_s : LEASE_QUOTE_S) * NS_PER_S;
-  const struct lease lease = {.id = out->lease,
-                              .customer = r->customer->id,
-                              .pool = r->pool,
-                              .class = r->class,
-                              .state = LEASE_QUOTED,
-                              .units = r->units,
-                              .span = span,
-                              .created = now,
-                              .changed = now,
-                              .minimum = out->minimum,
-                              .currency = out->currency};
-  return leaves_spare(pool, &lease, err) && lease_insert(book_db(leases->book), &lease, err) &&
-         lease_quote_insert(book_db(leases->book), out, err) && place_lease(leases, &lease, span, err);
+  struct lease lease = {.id = out->lease,
+                        .customer = r->customer->id,
+                        .pool = r->pool,
+                        .class = r->class,
+                        .state = LEASE_QUOTED,
+                        .units = r->units,
+                        .span = span,
+                        .created = now,
+                        .changed = now,
+                        .minimum = out->minimum,
+                        .currency = out->currency};
+  return leaves_spare(pool, &lease, err) && place_lease(leases, &lease, span, err) &&
+         lease_insert(book_db(leases->book), &lease, err) && lease_quote_insert(book_db(leases->book), out, err);
 }
 
 /* ---- those that nobody took ---- */

@@ -4,7 +4,7 @@
 
 #define LEASE_COLUMNS                                                                                                  \
   "id, customer, pool, kind, class, state, units, starts, ends, reference, created, changed, why, last_run, minimum,"  \
-  " held, accrued, currency"
+  " held, accrued, currency, placed_from, placed_to"
 
 struct taking {
   struct arena *arena;
@@ -29,7 +29,8 @@ static bool read_lease(const struct db_row *row, struct lease *out, struct error
                         .changed = {db_int(row, 11)},
                         .why = db_bytes(row, 12),
                         .last_run = (uint32_t)db_int(row, 13),
-                        .currency = db_bytes(row, 17)};
+                        .currency = db_bytes(row, 17),
+                        .placed = {{db_int(row, 18)}, {db_int(row, 19)}}};
   if (out->kind > LEASE_DIRECT || out->class >= POOL_CLASSES || out->state >= LEASE_STATES) {
     return error_set(err, ERR_CORRUPT, "lease " SLICE_FMT ": its kind, class or state is none that there is",
                      SLICE_ARG(out->id));
@@ -97,22 +98,24 @@ static struct db_value text_value(slice s) {
 bool lease_insert(struct db *db, const struct lease *l, struct error *err) {
   return db_run(db,
                 "INSERT INTO lease(" LEASE_COLUMNS
-                ") VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                ") VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
                 DB_VALUES(DB_T(l->id), DB_T(l->customer), DB_T(l->pool), DB_I((int64_t)l->kind),
                           DB_I((int64_t)l->class), DB_I((int64_t)l->state), DB_I((int64_t)l->units.e9),
                           DB_I(l->span.from.ns), DB_I(l->span.to.ns), text_value(l->reference), DB_I(l->created.ns),
                           DB_I(l->changed.ns), text_value(l->why), DB_I(l->last_run), DB_A(l->minimum), DB_A(l->held),
-                          DB_A(l->accrued), DB_T(l->currency)),
+                          DB_A(l->accrued), DB_T(l->currency), DB_I(l->placed.from.ns), DB_I(l->placed.to.ns)),
                 NULL, err);
 }
 
 bool lease_update(struct db *db, const struct lease *l, struct error *err) {
   return db_run(db,
                 "UPDATE lease SET state = $2, units = $3, starts = $4, ends = $5, reference = $6, changed = $7,"
-                " why = $8, last_run = $9, minimum = $10, held = $11, accrued = $12 WHERE id = $1",
+                " why = $8, last_run = $9, minimum = $10, held = $11, accrued = $12, placed_from = $13, placed_to = "
+                "$14 WHERE id = $1",
                 DB_VALUES(DB_T(l->id), DB_I((int64_t)l->state), DB_I((int64_t)l->units.e9), DB_I(l->span.from.ns),
                           DB_I(l->span.to.ns), text_value(l->reference), DB_I(l->changed.ns), text_value(l->why),
-                          DB_I(l->last_run), DB_A(l->minimum), DB_A(l->held), DB_A(l->accrued)),
+                          DB_I(l->last_run), DB_A(l->minimum), DB_A(l->held), DB_A(l->accrued), DB_I(l->placed.from.ns),
+                          DB_I(l->placed.to.ns)),
                 NULL, err);
 }
 
