@@ -441,6 +441,7 @@ static void run(uint64_t seed) {
     printf("quoted %d refused %d leases %d runs %d ended %d requeued %d\n", m.quoted, m.refused, m.lease_count,
            m.run_count, m.ended, m.requeued);
   }
+  world_check(m.w);
   world_free(m.w);
 }
 

@@ -79,7 +79,7 @@ static inline void world_reopen(struct world *w) {
 static inline struct world *world_new(const char *start) {
   struct error err = {0};
   struct world *w = mem_alloc(sizeof *w);
-  strcpy(w->dir, "/tmp/mh_leases.XXXXXX");
+  snprintf(w->dir, sizeof w->dir, "/tmp/mh_leases.XXXXXX");
   done(mkdtemp(w->dir) != NULL, &err);
   snprintf(w->catalog, sizeof w->catalog, "%s/c.yaml", w->dir);
   FILE *f = fopen(w->catalog, "w");
@@ -135,5 +135,19 @@ static inline quantity world_metered(struct world *w, const char *customer) {
   }
   rating_set_free(&set);
   return sum;
+}
+
+static inline void world_bad(void *context, const char *what) {
+  (void)context;
+  const struct error err = {.message = "see stderr"};
+  fprintf(stderr, "check: %s\n", what);
+  done(false, &err);
+}
+
+/* All invariants of the book hold. */
+static inline void world_check(struct world *w) {
+  struct error err = {0};
+  struct check_result result;
+  done(book_check(w->book, world_bad, NULL, &result, &err), &err);
 }
 #endif
