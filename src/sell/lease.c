@@ -215,29 +215,44 @@ bool lease_move(struct leases *leases, slice id, enum lease_state to, instant at
   return ok;
 }
 
+/* ---- a later end ---- */
+
+static bool may_extend(const struct lease *lease, instant to, instant now, struct error *err) {
+  char text[TIME_TEXT_MAX];
+  if (lease->state != LEASE_PENDING && lease->state != LEASE_ACTIVE) {
+    return error_set(err, ERR_CONFLICT, "lease " SLICE_FMT " is %s: only one that is pending or active can last longer",
+                     SLICE_ARG(lease->id), lease_state_name(lease->state));
+  }
+  if (lease->placed.from.ns >= lease->placed.to.ns) {
+    return error_set(err, ERR_LIMIT, "lease " SLICE_FMT " runs where there is no room: it can not last longer",
+                     SLICE_ARG(lease->id));
+  }
+  if (to.ns <= lease->span.to.ns || to.ns <= now.ns) {
+    return error_set(err, ERR_INVALID, "to: should be after its end, %s, and after now",
+                     time_format(lease->span.to, text));
+  }
+  return to.ns - lease->span.from.ns <= OFFER_SECONDS_MAX * NS_PER_S ||
+         error_set(err, ERR_INVALID, "to: a lease lasts at most %lld hours", (long long)(OFFER_SECONDS_MAX / 3600));
+}
+
+static bool extend(const struct leases *leases, struct lease *lease, instant to, instant now, struct error *err) {
+  const struct pool_calendar *pool = leases_pool(leases, lease->pool);
+  const struct period more = {lease->placed.to, to};
+  if (pool == NULL) {
+    return error_set(err, ERR_INVALID, "the pool " SLICE_FMT " is not sold any more", SLICE_ARG(lease->pool));
+  }
+  lease->span.to = lease->placed.to = to;
+  lease->changed = now;
+  return leaves_spare(pool, lease, more, err) &&
+         calendar_extend((struct calendar *)pool->calendar, lease->id, to, offer_preempts(lease->class), NULL, err);
+}
+
 bool lease_extend(struct leases *leases, slice id, instant to, instant now, struct error *err) {
   struct arena *arena = arena_new();
+  struct db *db = book_db(leases->book);
   struct lease lease;
-  bool ok = lease_find(book_db(leases->book), arena, id, &lease, err);
-  if (ok && lease.state != LEASE_PENDING && lease.state != LEASE_ACTIVE) {
-    ok = error_set(err, ERR_CONFLICT, "lease " SLICE_FMT " is %s: only one that is pending or active can last longer",
-                   SLICE_ARG(id), lease_state_name(lease.state));
-  }
-  if (ok && (to.ns <= lease.span.to.ns || to.ns <= now.ns)) {
-    char text[TIME_TEXT_MAX];
-    ok =
-        error_set(err, ERR_INVALID, "to: should be after its end, %s, and after now", time_format(lease.span.to, text));
-  }
-  struct calendar *calendar = ok ? calendar_of(leases, lease.pool) : NULL;
-  if (ok && calendar == NULL) {
-    ok = error_set(err, ERR_INVALID, "the pool " SLICE_FMT " is not sold any more", SLICE_ARG(lease.pool));
-  }
-  if (ok) {
-    lease.span.to = lease.placed.to = to;
-    lease.changed = now;
-    ok = calendar_extend(calendar, id, to, offer_preempts(lease.class), NULL, err) &&
-         lease_update(book_db(leases->book), &lease, err);
-  }
+  bool ok = lease_find(db, arena, id, &lease, err) && may_extend(&lease, to, now, err) &&
+            extend(leases, &lease, to, now, err) && lease_update(db, &lease, err);
   arena_free(arena);
   return ok;
 }

@@ -12,6 +12,9 @@ struct leases {
 struct calendar *calendar_of(const struct leases *leases, slice pool);
 /* Into the calendar; ERR_LIMIT: no room. `placed` says what came of it. */
 MUST_USE bool place_lease(const struct leases *leases, struct lease *lease, struct period span, struct error *err);
+/* Does its pool keep what the class leaves idle when it holds that span as well? ERR_LIMIT. */
+MUST_USE bool leaves_spare(const struct pool_calendar *pool, const struct lease *lease, struct period span,
+                           struct error *err);
 
 /* ---- rows ---- */
 MUST_USE bool lease_insert(struct db *db, const struct lease *lease, struct error *err);

@@ -48,9 +48,9 @@ static bool check_request(const struct lease_quote_request *r, const struct pool
   return offer_suits(pool->pool, r->units, err) && check_span(r, pool->pool, span, now, err);
 }
 
-static bool leaves_spare(const struct pool_calendar *pool, const struct lease *l, struct error *err) {
+bool leaves_spare(const struct pool_calendar *pool, const struct lease *l, struct period span, struct error *err) {
   const quantity spare = offer_spare(pool->pool, l->class);
-  const quantity free = calendar_free_units(pool->calendar, l->span.from, l->span.to, offer_layer(l->class), false);
+  const quantity free = calendar_free_units(pool->calendar, span.from, span.to, offer_layer(l->class), false);
   char text[2][DECIMAL_TEXT_MAX];
   return spare.e9 == 0 || free.e9 >= l->units.e9 + spare.e9 ||
          error_set(err, ERR_LIMIT, "count: %s are free of " SLICE_FMT ", %s of which stay idle as its reserve",
@@ -105,7 +105,7 @@ bool lease_quote_make(struct leases *leases, struct arena *arena, const struct l
                         .changed = now,
                         .minimum = out->minimum,
                         .currency = out->currency};
-  return leaves_spare(pool, &lease, err) && place_lease(leases, &lease, span, err) &&
+  return leaves_spare(pool, &lease, span, err) && place_lease(leases, &lease, span, err) &&
          lease_insert(book_db(leases->book), &lease, err) && lease_quote_insert(book_db(leases->book), out, err);
 }
 

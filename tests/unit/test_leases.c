@@ -198,11 +198,20 @@ static void test_quote_errors(void **state) {
 
 static void test_spot_keeps_a_reserve(void **state) {
   struct world *w = *state;
+  char spot[ID_TEXT_MAX];
   struct lease_quote q;
   struct lease_quote_request r = request(w, "beta", POOL_SPOT, "8", "2026-10-02");
   assert_false(quote(w, &r, &q));
   refused(ERR_LIMIT, "reserve");
   sold(w, "beta", POOL_SPOT, "4", "2026-10-02");
+  keep_id(spot, slice_of(lease_id));
+  struct lease_quote_request other = request(w, "beta", POOL_ON_DEMAND, "4", "2026-10-03");
+  other.span.from = world_at("2026-10-02");
+  done(quote(w, &other, &q), &refusal); /* 4 are free then, one of which stays idle */
+  world_begin(w);
+  assert_false(lease_extend(w->leases, slice_of(spot), world_at("2026-10-03"), clock_now(), &refusal));
+  world_end(w, false);
+  refused(ERR_LIMIT, "reserve");
   r = request(w, "beta", POOL_ON_DEMAND, "8", "2026-10-02");
   assert_false(quote(w, &r, &q));
   r.class = POOL_PRIORITY;
@@ -460,6 +469,35 @@ static void test_accrual(void **state) {
   world_check(w);
 }
 
+/* Over the end of a month: each part is reserved for the invoice of its own, and that invoice draws it. */
+static void test_invoiced(void **state) {
+  struct world *w = *state;
+  struct error err = {0};
+  struct close_result closed;
+  struct credit_unbilled unbilled;
+  const struct close_options options = {0};
+  clock_set_test(world_at("2026-10-31T22:00:00Z"));
+  give(w, "acme", "10");
+  sold(w, "acme", POOL_ON_DEMAND, "1", "2026-11-02");
+  struct engine_run r = run_of(lease_id, 1, "1", "2026-10-31T23:00:00Z", "2026-11-01T02:00:00Z", ENGINE_ENDED);
+  r.customer = SLICE("acme");
+  clock_set_test(world_at("2026-11-01T03:00:00Z"));
+  follow(w, &r, 1);
+  assert_amount(accrue(w, "acme", 1).balance, "2.74");
+  done(book_close_period(w->book, SLICE("2026-10"), &options, NULL, NULL, &closed, &err), &err);
+  assert_int_equal(closed.invoices, 1);
+  assert_amount(closed.sums[0].total, "2.42");
+  done(credit_unbilled(book_db(w->book), SLICE("acme"), SLICE("EUR"), &unbilled, &err), &err);
+  assert_amount(unbilled.spent, "4.84");
+  assert_amount(unbilled.reserved, "4.84");
+  assert_amount(accrue(w, "acme", 0).balance, "2.74");
+  r.to = world_at("2026-11-01T01:00:00Z"); /* said too late, it comes with the next invoice */
+  r.from = world_at("2026-11-01T00:00:00Z");
+  follow(w, &r, 1);
+  assert_metered(w, "acme", "3600");
+  world_check(w);
+}
+
 static void test_outlook(void **state) {
   (void)state;
   const instant now = world_at(START);
@@ -521,6 +559,7 @@ int main(void) {
       ON_A_BOOK(test_admission_on_the_line),
       ON_A_BOOK(test_accrual),
       cmocka_unit_test(test_outlook),
+      ON_A_BOOK(test_invoiced),
       ON_A_BOOK(test_extend),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
