@@ -4,6 +4,10 @@
 #include "sell/levels.h"
 #include <stdlib.h>
 
+/* Ids are spread over many maps, so that the one that has to be widened is never large. */
+#define ID_MAPS 64
+#define ID_SEED UINT64_C(0x63616c656e646172)
+
 struct held {
   struct calendar_entry entry; /* its id is the calendar's own copy */
   uint64_t number;             /* in the order of being put */
@@ -14,7 +18,7 @@ struct step {
 };
 struct calendar {
   VEC(struct held) entries; /* in no order */
-  struct map ids;           /* place in `entries`, plus one */
+  struct map ids[ID_MAPS];  /* place in `entries`, plus one */
   VEC(struct step) steps;   /* in order of time */
   struct levels levels;
   uint64_t put;
@@ -32,7 +36,9 @@ void calendar_free(struct calendar *calendar) {
     free((char *)calendar->entries.items[i].entry.id.ptr);
   }
   vec_free(&calendar->entries);
-  map_free(&calendar->ids);
+  for (size_t i = 0; i < ID_MAPS; i++) {
+    map_free(&calendar->ids[i]);
+  }
   vec_free(&calendar->steps);
   levels_free(&calendar->levels);
   free(calendar);
@@ -79,8 +85,17 @@ void calendar_set_capacity(struct calendar *calendar, instant from, quantity uni
 
 /* ---- entries ---- */
 
+static size_t map_of(slice id) {
+  return hash64(id, ID_SEED) % ID_MAPS;
+}
+
+/* The map keeps the id's bytes, which are the calendar's own. */
+static void keep_place(struct calendar *calendar, slice id, size_t place) {
+  *map_put(&calendar->ids[map_of(id)], id) = (void *)(place + 1);
+}
+
 static struct held *find(const struct calendar *calendar, slice id) {
-  size_t place = (size_t)map_get(&calendar->ids, id);
+  size_t place = (size_t)map_get(&calendar->ids[map_of(id)], id);
   return place > 0 ? &calendar->entries.items[place - 1] : NULL;
 }
 
@@ -103,25 +118,28 @@ static void change_held(struct calendar *calendar, const struct calendar_entry *
 
 static void add_entry(struct calendar *calendar, const struct calendar_entry *entry) {
   struct held held = {*entry, calendar->put++};
-  char *id = mem_alloc(entry->id.len);
+  /* Room for the longest: small pieces that are given back are gathered by malloc at some later call, a hundred
+   * thousand of them in one that takes 10 ms. */
+  char *id = mem_alloc(CALENDAR_ID_BYTES_MAX);
   memcpy(id, entry->id.ptr, entry->id.len);
   held.entry.id.ptr = id;
   vec_push(&calendar->entries, held);
-  *map_put(&calendar->ids, held.entry.id) = (void *)calendar->entries.count;
+  keep_place(calendar, held.entry.id, calendar->entries.count - 1);
   change_held(calendar, entry, entry->from, 1);
   change_held(calendar, entry, entry->to, -1);
 }
 
 /* The last one takes its place. */
 static void remove_entry(struct calendar *calendar, struct held *held) {
+  size_t place = (size_t)(held - calendar->entries.items);
   change_held(calendar, &held->entry, held->entry.from, -1);
   change_held(calendar, &held->entry, held->entry.to, 1);
-  must(map_remove(&calendar->ids, held->entry.id) == (void *)(held - calendar->entries.items + 1));
+  must(map_remove(&calendar->ids[map_of(held->entry.id)], held->entry.id) == (void *)(place + 1));
   free((char *)held->entry.id.ptr);
   const struct held *last = &calendar->entries.items[--calendar->entries.count];
   if (held != last) {
     *held = *last;
-    *map_put(&calendar->ids, held->entry.id) = (void *)(held - calendar->entries.items + 1);
+    keep_place(calendar, held->entry.id, place);
   }
 }
 
