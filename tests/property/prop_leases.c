@@ -324,8 +324,11 @@ static void start_one(int lease) {
   if (m.run_count == RUNS_MAX || (!first && !requeue)) {
     return;
   }
-  struct model_run *r = &m.runs[m.run_count++];
   const int64_t since = requeue ? (last->to > last->from ? last->to : last->from + 1) : m.now - 300;
+  if (since > m.now) {
+    return;
+  }
+  struct model_run *r = &m.runs[m.run_count++];
   *r = (struct model_run){.lease = lease,
                           .number = last ? last->number + 1 : 1,
                           .units = l->units,
