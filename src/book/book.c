@@ -63,6 +63,26 @@ static const struct db_migration book_migrations[] = {
      "CREATE TABLE call_note(id TEXT PRIMARY KEY, customer TEXT NOT NULL, currency TEXT NOT NULL,"
      " period_to INTEGER NOT NULL, gross TEXT NOT NULL, family TEXT NOT NULL, key_period INTEGER NOT NULL,"
      " event TEXT NOT NULL);"},
+    {"book-12-leases", /* the room `sell` reads and writes them */
+     "CREATE TABLE lease(id TEXT PRIMARY KEY, customer TEXT NOT NULL, pool TEXT NOT NULL, kind INTEGER NOT NULL,"
+     " class INTEGER NOT NULL, state INTEGER NOT NULL, units INTEGER NOT NULL, starts INTEGER NOT NULL,"
+     " ends INTEGER NOT NULL, reference TEXT NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL,"
+     " why TEXT NOT NULL, last_run INTEGER NOT NULL, minimum TEXT NOT NULL, held TEXT NOT NULL,"
+     " accrued TEXT NOT NULL, currency TEXT NOT NULL, placed_from INTEGER NOT NULL, placed_to INTEGER NOT NULL);"
+     "CREATE INDEX lease_customer ON lease(customer, id);"
+     "CREATE INDEX lease_state ON lease(state, id);"
+     "CREATE UNIQUE INDEX lease_direct ON lease(reference) WHERE kind = 1;"
+     "CREATE TABLE quote(id TEXT PRIMARY KEY, lease TEXT NOT NULL UNIQUE, expires INTEGER NOT NULL,"
+     " used INTEGER NOT NULL, unit_hour TEXT NOT NULL, total TEXT NOT NULL, with_tax TEXT NOT NULL);"
+     "CREATE TABLE lease_move(lease TEXT NOT NULL, number INTEGER NOT NULL, was INTEGER NOT NULL,"
+     " state INTEGER NOT NULL, at INTEGER NOT NULL, told INTEGER NOT NULL, why TEXT NOT NULL,"
+     " PRIMARY KEY(lease, number));"
+     "CREATE TABLE lease_run(lease TEXT NOT NULL, run INTEGER NOT NULL, reference TEXT NOT NULL,"
+     " number INTEGER NOT NULL, state INTEGER NOT NULL, units INTEGER NOT NULL, begins INTEGER NOT NULL,"
+     " ends INTEGER NOT NULL, suspended INTEGER NOT NULL, nodes TEXT NOT NULL, exit_status INTEGER NOT NULL,"
+     " held INTEGER NOT NULL, start_at INTEGER NOT NULL, start_made INTEGER NOT NULL, stop_at INTEGER NOT NULL,"
+     " stop_made INTEGER NOT NULL, accrued_to INTEGER NOT NULL, PRIMARY KEY(lease, run),"
+     " UNIQUE(reference, number, lease));"},
 };
 
 const char *book_path(const struct book *book, struct arena *arena, const char *name) {

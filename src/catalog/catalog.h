@@ -372,13 +372,43 @@ struct pool_cost {
   amount other_month_total;
   bool known;
 };
+/* How a pool is sold: docs/catalog.md, pools. */
+#define POOL_SHARES_MAX 16
+#define POOL_TERMS_MAX 20
+#define POOL_MAINTENANCE_MAX 1000
+enum pool_class { POOL_ON_DEMAND, POOL_RESERVED, POOL_PRIORITY, POOL_SPOT, POOL_CLASSES };
+const char *pool_class_name(enum pool_class class); /* "on_demand" ... */
+enum pool_engine { POOL_ENGINE_NONE, POOL_ENGINE_SLURM, POOL_ENGINE_LOCAL };
+const char *pool_engine_name(enum pool_engine engine); /* "none", "slurm", "local" */
+struct class_terms {
+  bool sold;
+  int64_t minimum_s, increment_s; /* charged for at least; and in steps of: 1 when not said */
+  const struct time_span *terms;  /* RESERVED: for how long */
+  size_t term_count;
+  int64_t notice_s; /* SPOT: told so long before it ends for others */
+  rate reserve;     /* SPOT: share of the pool that stays idle */
+};
+struct maintenance {
+  instant from, to;
+  quantity units; /* not there */
+  slice note;
+};
 struct pool {
   slice name, kind, site;
   quantity count;
   const struct meter *meter; /* whose usage fills it */
   const struct match *matches;
   size_t match_count;
-  instant from; /* in service since */
+  instant from;           /* in service since */
+  int node_gpus;          /* of a node: more than this are sold as whole nodes; 0: not said */
+  const quantity *shares; /* of one unit, that are sold; each from above 0 to 1 */
+  size_t share_count;
+  quantity owner; /* units that are not for sale */
+  const struct maintenance *maintenance;
+  size_t maintenance_count;
+  enum pool_engine engine;
+  bool is_sold; /* by at least one class; then it has an engine, and a meter that is an integral over a series */
+  struct class_terms classes[POOL_CLASSES];
   struct pool_cost cost;
   struct place place;
 };

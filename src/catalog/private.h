@@ -116,6 +116,8 @@ void read_meters(struct loader *l);
 void read_plans(struct loader *l);
 void read_customers(struct loader *l);
 void read_pools(struct loader *l);
+/* ---- read_selling.c: what `map`, a pool, says of selling it; its meter and count are read before ---- */
+void read_selling(struct loader *l, const struct yaml *map, struct pool *out);
 void read_gateway(struct loader *l);
 void read_upstreams(struct loader *l);
 void read_models(struct loader *l);

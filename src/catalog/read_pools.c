@@ -43,7 +43,8 @@ static void read_costs(struct loader *l, const struct yaml *map, struct pool_cos
 }
 
 static void read_pool(struct loader *l, const struct yaml *map, struct pool *out) {
-  static const char *const keys[] = {"name", "kind", "site", "count", "from", "meter", "match", "costs", NULL};
+  static const char *const keys[] = {"name", "kind",   "site",  "count",       "from",   "meter",   "match", "costs",
+                                     "node", "shares", "owner", "maintenance", "engine", "classes", NULL};
   if (!is_map_of(l, map, keys)) {
     return;
   }
@@ -61,6 +62,7 @@ static void read_pool(struct loader *l, const struct yaml *map, struct pool *out
   if (costs) {
     read_costs(l, costs, &out->cost);
   }
+  read_selling(l, map, out);
 }
 
 slice pool_name_at(const void *pools, size_t i) {

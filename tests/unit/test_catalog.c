@@ -221,6 +221,42 @@ static void test_customers(void **state) {
   catalog_free(c);
 }
 
+static void test_selling(void **state) {
+  (void)state;
+  struct catalog *c =
+      load("currency: EUR\n"
+           "meters: [{name: gpu_hours, event: g, value: v, aggregation: integral, series: s, over: hour, dimensions: "
+           "[gpu]}]\n"
+           "pools:\n"
+           "  - name: h100-ams1\n    kind: H100\n    count: 512\n    meter: gpu_hours\n    match: {gpu: H100}\n"
+           "    node: {gpus: 8}\n    shares: [1, 0.5, 0.25]\n    owner: 64\n    engine: slurm\n"
+           "    maintenance: [{from: 2026-12-01, to: 2026-12-02, count: 64, note: firmware}]\n"
+           "    classes:\n      on_demand: {minimum: 1 minute, increment: 10 seconds}\n"
+           "      reserved: {terms: [1 month, 1 year]}\n      spot: {notice: 30 s, reserve: 5 %}\n"
+           "  - {name: plain, count: 4}\n");
+  const struct pool *p = &c->pools[0];
+  assert_int_equal(p->node_gpus, 8);
+  assert_int_equal(p->share_count, 3);
+  assert_true(p->shares[1].e9 == QUANTITY_E9 / 2);
+  assert_true(p->owner.e9 == 64 * QUANTITY_E9);
+  assert_int_equal(p->maintenance_count, 1);
+  assert_true(p->maintenance[0].units.e9 == 64 * QUANTITY_E9 && slice_is(p->maintenance[0].note, "firmware"));
+  assert_true(p->maintenance[0].to.ns - p->maintenance[0].from.ns == 86400 * NS_PER_S);
+  assert_int_equal(p->engine, POOL_ENGINE_SLURM);
+  assert_true(p->is_sold);
+  assert_int_equal(p->classes[POOL_ON_DEMAND].minimum_s, 60);
+  assert_int_equal(p->classes[POOL_ON_DEMAND].increment_s, 10);
+  assert_int_equal(p->classes[POOL_RESERVED].terms[1].months, 12);
+  assert_int_equal(p->classes[POOL_RESERVED].increment_s, 1);
+  assert_false(p->classes[POOL_PRIORITY].sold);
+  assert_int_equal(p->classes[POOL_SPOT].notice_s, 30);
+  assert_true(p->classes[POOL_SPOT].reserve.e12 == AMOUNT_E12 / 20);
+  assert_false(c->pools[1].is_sold);
+  assert_int_equal(c->pools[1].share_count, 1);
+  assert_int_equal(c->pools[1].engine, POOL_ENGINE_NONE);
+  catalog_free(c);
+}
+
 static void test_pools(void **state) {
   (void)state;
   struct catalog *c =
@@ -383,6 +419,7 @@ int main(void) {
       cmocka_unit_test(test_versions_in_force),
       cmocka_unit_test(test_customers),
       cmocka_unit_test(test_pools),
+      cmocka_unit_test(test_selling),
       cmocka_unit_test(test_match_all),
       cmocka_unit_test(test_files_and_digest),
       cmocka_unit_test(test_folder),

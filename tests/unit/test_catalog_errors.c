@@ -248,6 +248,34 @@ static void test_pools(void **state) {
         {"pools: [{name: a, count: 1, costs: {load: 80}}]\n", {"costs.load: "}});
 }
 
+#define POOL "pools: [{name: a, count: 8, "
+#define SOLD                                                                                                           \
+  "currency: USD\nmeters: [{name: hours, event: h, value: v, aggregation: integral, series: s, over: hour}]\n"
+static void test_selling(void **state) {
+  (void)state;
+  CHECK(BEFORE, {POOL "node: {gpus: 0}}]\n", {"node.gpus: "}}, {POOL "node: {}}]\n", {"\"gpus\" is missing"}},
+        {POOL "shares: [2]}]\n", {"shares[0]: is a share of one unit"}}, {POOL "shares: [0]}]\n", {"shares[0]: "}},
+        {POOL "shares: []}]\n", {"names no share"}}, {POOL "shares: [0.5, 0.50]}]\n", {"shares[1]: is there twice"}},
+        {POOL "owner: 9}]\n", {"owner: is more than the pool has: 8"}},
+        {POOL "maintenance: [{from: 2026-12-02, to: 2026-12-02, count: 1}]}]\n", {"should be after \"from\""}},
+        {POOL "maintenance: [{to: 2026-12-02, count: 1}]}]\n", {"\"from\" is missing"}},
+        {POOL "maintenance: [{from: 2026-12-01, to: 2026-12-02}]}]\n", {"\"count\" is missing"}},
+        {POOL "maintenance: [{from: 2026-12-01, to: 2026-12-02, count: 9}]}]\n", {"count: is more than the pool has"}},
+        {POOL "engine: slrum}]\n", {"engine: "}},
+        {POOL "engine: local, classes: {on_demand: {}}}]\n", {"needs a \"meter\""}},
+        {POOL "meter: calls, engine: local, classes: {on_demand: {}}}]\n", {"should have the aggregation integral"}});
+  CHECK(
+      SOLD, {POOL "meter: hours, classes: {on_demand: {}}}]\n", {"needs an \"engine\""}},
+      {POOL "meter: hours, engine: local, classes: {on_demnad: {}}}]\n", {"on_demand"}},
+      {POOL "meter: hours, engine: local, classes: {on_demand: {notice: 30 s}}}]\n", {"notice"}},
+      {POOL "meter: hours, engine: local, classes: {on_demand: {minimum: soon}}}]\n", {"on_demand.minimum: "}},
+      {POOL "meter: hours, engine: local, classes: {on_demand: {increment: 0 s}}}]\n", {"on_demand.increment: "}},
+      {POOL "meter: hours, engine: local, classes: {on_demand: {increment: 1500 ms}}}]\n", {"expected whole seconds"}},
+      {POOL "meter: hours, engine: local, classes: {reserved: {}}}]\n", {"\"terms\" is missing"}},
+      {POOL "meter: hours, engine: local, classes: {reserved: {terms: [ever]}}}]\n", {"reserved.terms[0]: "}},
+      {POOL "meter: hours, engine: local, classes: {spot: {reserve: 110 %}}}]\n", {"spot.reserve: "}});
+}
+
 static void test_two_files(void **state) {
   (void)state;
   struct catalog_text texts[] = {{"a.yaml", SLICE("currency: USD\ncustomers: [{id: x}]\n")},
@@ -315,13 +343,13 @@ static void test_many_at_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_settings),  cmocka_unit_test(test_taxes),
-      cmocka_unit_test(test_meters),    cmocka_unit_test(test_prices),
-      cmocka_unit_test(test_tiers),     cmocka_unit_test(test_price_that_never_applies),
-      cmocka_unit_test(test_terms),     cmocka_unit_test(test_customers),
-      cmocka_unit_test(test_pools),     cmocka_unit_test(test_watches),
-      cmocka_unit_test(test_two_files), cmocka_unit_test(test_many_at_once),
-      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_settings),     cmocka_unit_test(test_taxes),
+      cmocka_unit_test(test_meters),       cmocka_unit_test(test_prices),
+      cmocka_unit_test(test_tiers),        cmocka_unit_test(test_price_that_never_applies),
+      cmocka_unit_test(test_terms),        cmocka_unit_test(test_customers),
+      cmocka_unit_test(test_pools),        cmocka_unit_test(test_selling),
+      cmocka_unit_test(test_watches),      cmocka_unit_test(test_two_files),
+      cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_limits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
