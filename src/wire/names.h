@@ -64,8 +64,9 @@
   L(9, NAMES_9)                                                                                                        \
   L(10, NAMES_10)                                                                                                      \
   L(11, NAMES_11)                                                                                                      \
-  L(12, NAMES_12) L(13, NAMES_13) L(14, NAMES_14) L(16, NAMES_16) L(17, NAMES_17) L(18, NAMES_18) L(20, NAMES_20)      \
-      L(21, NAMES_21) L(23, NAMES_23) L(25, NAMES_25) L(27, NAMES_27)
+  L(12, NAMES_12)                                                                                                      \
+  L(13, NAMES_13) L(14, NAMES_14) L(16, NAMES_16) L(17, NAMES_17) L(18, NAMES_18) L(20, NAMES_20) L(21, NAMES_21)      \
+      L(23, NAMES_23) L(25, NAMES_25) L(27, NAMES_27)
 
 #define NAME_CONSTANT(constant, text) NAME_##constant,
 #define NAME_CONSTANTS(length, list) list(NAME_CONSTANT)
