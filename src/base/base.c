@@ -12,6 +12,15 @@ BASE_NORETURN void base_fail(const char *file, int line, const char *cond) {
 
 /* ---- slices ---- */
 
+slice number_digits(uint64_t value, char text[DIGITS_MAX]) {
+  size_t at = DIGITS_MAX;
+  do {
+    text[--at] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  return (slice){text + at, DIGITS_MAX - at};
+}
+
 int slice_cmp(slice a, slice b) {
   size_t shared = a.len < b.len ? a.len : b.len;
   int order = shared ? memcmp(a.ptr, b.ptr, shared) : 0;

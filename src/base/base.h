@@ -44,6 +44,10 @@ int slice_cmp(slice a, slice b); /* byte order; a shorter prefix comes first */
 slice slice_trim(slice s);       /* without ASCII blanks at both ends */
 bool slice_starts(slice s, const char *prefix);
 
+/* A number's decimal digits, at the end of `text`: printf is too slow on the way of every call. */
+#define DIGITS_MAX 20
+slice number_digits(uint64_t value, char text[DIGITS_MAX]);
+
 /* ---- errors: what went wrong, where, and what to do; filled by whoever fails first ---- */
 enum error_code {
   ERR_NONE = 0,

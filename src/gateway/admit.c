@@ -172,13 +172,9 @@ static bool find_price(struct call *call) {
 /* ---- how much ---- */
 
 static void put_number(struct http_request *r, const char *name, int64_t value) {
-  char text[24], *at = text + sizeof text - 1;
-  *at = '\0';
-  do {
-    *--at = (char)('0' + value % 10);
-    value /= 10;
-  } while (value > 0);
-  http_add_header(r, name, at);
+  char text[DIGITS_MAX + 1];
+  text[DIGITS_MAX] = '\0';
+  http_add_header(r, name, number_digits((uint64_t)value, text).ptr);
 }
 
 void call_put_limits(struct call *call) {

@@ -229,18 +229,12 @@ void limiter_remember(struct limiter *l, instant at, int64_t tokens) {
 
 /* printf would be a good part of what admitting a call costs. */
 static char *put_digits(char *to, int64_t value, const char *unit) {
-  char digits[20];
-  size_t count = 0;
-  do {
-    digits[count++] = (char)('0' + value % 10);
-    value /= 10;
-  } while (value > 0);
-  while (count > 0) {
-    *to++ = digits[--count];
-  }
+  char text[DIGITS_MAX];
+  slice digits = number_digits((uint64_t)value, text);
   size_t length = strlen(unit);
-  memcpy(to, unit, length + 1);
-  return to + length;
+  memcpy(to, digits.ptr, digits.len);
+  memcpy(to + digits.len, unit, length + 1);
+  return to + digits.len + length;
 }
 
 char *limit_reset_text(int64_t ms, char text[32]) {

@@ -18,13 +18,8 @@ static void put(struct record *r, const char *name, slice value) {
 }
 
 static void put_number(struct record *r, const char *name, int64_t value) {
-  char text[24], *at = text + sizeof text;
-  uint64_t rest = value > 0 ? (uint64_t)value : 0;
-  do {
-    *--at = (char)('0' + rest % 10);
-    rest /= 10;
-  } while (rest > 0);
-  slice digits = {at, (size_t)(text + sizeof text - at)};
+  char text[DIGITS_MAX];
+  slice digits = number_digits(value > 0 ? (uint64_t)value : 0, text);
   r->fields[r->count++] =
       (struct event_field){.name = slice_of(name), .value = arena_copy(r->arena, digits), .number = true};
 }

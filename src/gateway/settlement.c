@@ -4,7 +4,6 @@
 #include "credit/credit.h"
 #include "gateway/private.h"
 #include <event2/event.h>
-#include <time.h>
 
 #define FAILING_NS (NS_PER_S / 2)
 #define GATHER_NS (2 * NS_PER_S / 1000)
@@ -100,15 +99,9 @@ static void settle_done(struct command *command, const struct error *err) {
 
 /* ---- from the edge ---- */
 
-static int64_t monotonic_ns(void) {
-  struct timespec t;
-  must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-  return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 /* A commit costs as much as dozens of calls do. When many are under way, those that end within a moment share one. */
 static bool gathers(struct edge *edge) {
-  int64_t wait_ns = edge->settlement.begun_ns + GATHER_NS - monotonic_ns();
+  int64_t wait_ns = edge->settlement.begun_ns + GATHER_NS - steady_now().ns;
   if (edge->call_count < MANY_CALLS || edge->ended_count >= edge->call_count / ENOUGH_OF || wait_ns <= 0) {
     return false;
   }
@@ -129,7 +122,7 @@ void edge_settle(struct edge *edge) {
   if (core_submit(edge->gateway->core, &s->command, &err)) {
     edge->ended = NULL;
     edge->ended_count = 0;
-    s->begun_ns = monotonic_ns();
+    s->begun_ns = steady_now().ns;
     edge->last_ended = &edge->ended;
   } else { /* the core has no room: the edge's tick tries again */
     atomic_store(&s->busy, false);

@@ -88,12 +88,8 @@ static slice date_of(struct http_edge *edge) {
 }
 
 static void add_number(struct buf *to, int64_t value) {
-  char text[24], *at = text + sizeof text;
-  do {
-    *--at = (char)('0' + value % 10);
-    value /= 10;
-  } while (value > 0);
-  buf_add(to, (slice){at, (size_t)(text + sizeof text - at)});
+  char text[DIGITS_MAX];
+  buf_add(to, number_digits((uint64_t)value, text));
 }
 
 /* evhttp closes or keeps the connection by the request's headers; what it will do is told here. */
